@@ -1,0 +1,77 @@
+// What the engine knows of sockets. One implementation speaks Bun (bun-transport.ts); another may replace it without the
+// engine noticing. Bytes handed to a handler are borrowed: they are valid until the handler returns, so whoever needs
+// them later copies them.
+
+/** Where to listen or connect: an IP address (never a name) and port, or the path of a Unix socket. */
+export type Address =
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number }
+  | { readonly kind: "unix"; readonly path: string };
+
+/** Why a connection ended. */
+export type CloseReason =
+  | "closed" // both sides ended in order, or we closed it
+  | "reset" // the peer reset it, or the network lost it
+  | "refused" // connect: nobody listens there
+  | "unreachable"; // connect: no way there, or no local port or descriptor left
+
+/** What a connection tells its owner. Each call runs to its end before the next; none may throw. */
+export interface ConnectionHandler {
+  /** A connection that was asked for with `connect` is open. Never called on accepted ones. */
+  onOpen(): void;
+  /** Bytes arrived; `bytes` is borrowed. */
+  onData(bytes: Uint8Array): void;
+  /** After a short write: room again. Write what was kept back, then go on. */
+  onDrain(): void;
+  /** The peer will send no more (FIN). Writing is still possible. */
+  onEnd(): void;
+  /** Called exactly once, last: also after our own `close` and `reset`. */
+  onClose(reason: CloseReason, cause: string): void;
+}
+
+/** One byte stream. */
+export interface Connection {
+  /** Who is told; may be exchanged at any time between calls (a session that becomes a tunnel). */
+  handler: ConnectionHandler;
+  /**
+   * Hands bytes [from, to) to the kernel at once. Returns how many were accepted, from 0; fewer than asked means: keep
+   * the rest, stop producing, wait for `onDrain`. On a dead connection all bytes count as accepted and `onClose` follows.
+   */
+  write(bytes: Uint8Array, from: number, to: number): number;
+  /** Stops reading: the peer's TCP window fills. Idempotent. */
+  pause(): void;
+  resume(): void;
+  /** Sends FIN after what was accepted; reading goes on. */
+  shutdown(): void;
+  /** Closes both directions in order. */
+  close(): void;
+  /** Closes with RST, so that the peer sees that something is missing. */
+  reset(): void;
+  /** The peer's IP address as text (IPv4-mapped IPv6 as IPv4); "" for Unix sockets. Costs a string: cache it. */
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+}
+
+/** A listening socket. */
+export interface Listener {
+  readonly port: number;
+  /** Stops accepting; accepted connections go on. */
+  close(): void;
+}
+
+/** Where to accept: a fresh socket, or one inherited from the supervisor. */
+export interface ListenOptions {
+  readonly address: Address;
+  /** An inherited listening descriptor; `address` then only names it. */
+  readonly fd?: number;
+  readonly reusePort?: boolean;
+}
+
+/** The door to the network. */
+export interface Transport {
+  /** Begins to accept; `accept` returns the handler of each new connection. Throws an Error with `.code` if it cannot. */
+  listen(options: ListenOptions, accept: (connection: Connection) => ConnectionHandler): Listener;
+  /** Begins to connect; `handler.onOpen` or `handler.onClose` follows, never before this returns. */
+  connect(address: Address, handler: ConnectionHandler): Connection;
+}

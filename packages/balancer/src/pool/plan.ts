@@ -1,0 +1,92 @@
+// What a pool is told to be: complete, validated, plain data that survives JSON. config/ makes it from what the user
+// wrote, control/ gives out the slots, a worker builds a Pool from it. Times in milliseconds, sizes in bytes.
+import type { Address } from "../net/transport.ts";
+
+/** Names of the algorithms in balance/table.ts. */
+export type AlgorithmName =
+  | "roundRobin"
+  | "leastOutstanding"
+  | "p2c"
+  | "peakEwma"
+  | "ringHash"
+  | "maglev"
+  | "random"
+  | "first";
+
+/** What ringHash and maglev hash. */
+export type HashKeyPlan =
+  | { readonly from: "header" | "cookie" | "query"; readonly name: string }
+  | { readonly from: "source" | "path" };
+
+export interface EndpointPlan {
+  /** Row in the shared table; given out by the supervisor, the same for all workers and over reloads. -1 before that. */
+  readonly slot: number;
+  /** Stable name within the pool: the address as written ("127.0.0.1:3001"), or name and resolved address. */
+  readonly id: string;
+  readonly address: Address;
+  readonly weight: number;
+  readonly zone: string;
+  readonly backup: boolean;
+}
+
+export interface ReadinessPlan {
+  readonly probe: "http" | "tcp";
+  readonly path: string;
+  readonly method: string;
+  /** Host field of the probe; "" means the endpoint's own address. */
+  readonly host: string;
+  readonly headers: readonly (readonly [string, string])[];
+  /** Inclusive status ranges that count as ready. */
+  readonly expect: readonly (readonly [number, number])[];
+  readonly interval: number;
+  readonly timeout: number;
+  readonly rise: number;
+  readonly fall: number;
+}
+
+export interface PoolTimeouts {
+  readonly connect: number;
+  readonly firstByte: number;
+  /** Longest silence within an answer or an upload. */
+  readonly idle: number;
+  readonly tunnelIdle: number;
+}
+
+export interface RetryPlan {
+  /** Tries in all, the first included; 1 means no retry. */
+  readonly attempts: number;
+  /** Retries allowed as a share of requests (0.2), never fewer than 3 a second. */
+  readonly budget: number;
+}
+
+export interface PoolPlan {
+  /** Row in the shared table. -1 before it is given out. */
+  readonly slot: number;
+  readonly name: string;
+  readonly endpoints: readonly EndpointPlan[];
+  readonly balance: AlgorithmName;
+  readonly hashKey: HashKeyPlan | null;
+  /** Bounded load for ringHash: most share of the mean load one endpoint may have (1.25); 0 = unbounded. */
+  readonly hashBalance: number;
+  /** The balancer's own zone: endpoints of this zone are preferred; "" = no preference. */
+  readonly zone: string;
+  readonly readiness: ReadinessPlan | null;
+  readonly failOpen: boolean;
+  readonly timeouts: PoolTimeouts;
+  readonly retry: RetryPlan;
+  readonly limits: {
+    /** Exchanges in flight per endpoint over all workers; 0 = no limit. */
+    readonly inFlight: number;
+    /** Requests that may wait per pool over all workers when no endpoint has room. */
+    readonly queue: number;
+    readonly queueTimeout: number;
+  };
+  readonly keepAlive: {
+    /** Idle connections kept per endpoint and worker. */
+    readonly maxIdle: number;
+    /** Longest idle age before reuse is refused, until the endpoint tells or shows its own. */
+    readonly idle: number;
+    /** Exchanges per upstream connection; 0 = no limit. */
+    readonly maxRequests: number;
+  };
+}

@@ -1,0 +1,94 @@
+// What the listeners and routes are told to be: complete, validated, plain data that survives JSON.
+import type { PoolTimeouts, RetryPlan } from "../pool/plan.ts";
+
+/** How one header value, query value or cookie is matched. */
+export type ValueMatch =
+  | { readonly kind: "present" }
+  | { readonly kind: "exact"; readonly value: string }
+  | { readonly kind: "regex"; readonly source: string };
+
+export type HostMatch =
+  | { readonly kind: "any" }
+  /** Lower case, punycode, no port. */
+  | { readonly kind: "exact"; readonly host: string }
+  /** "*.example.com" is stored as "example.com": matches any depth below it, not the name itself. */
+  | { readonly kind: "suffix"; readonly host: string };
+
+export type PathMatch =
+  | { readonly kind: "any" }
+  | { readonly kind: "exact"; readonly path: string }
+  /** "/v1/*" is stored as "/v1": matches "/v1" and everything below "/v1/". */
+  | { readonly kind: "prefix"; readonly path: string }
+  | { readonly kind: "regex"; readonly source: string };
+
+export interface MatchPlan {
+  readonly host: HostMatch;
+  readonly path: PathMatch;
+  /** Upper case; empty = any. */
+  readonly methods: readonly string[];
+  /** Names in lower case. */
+  readonly headers: readonly (readonly [string, ValueMatch])[];
+  readonly query: readonly (readonly [string, ValueMatch])[];
+  readonly cookies: readonly (readonly [string, ValueMatch])[];
+  /** CIDRs of the client's address; empty = any. */
+  readonly sources: readonly string[];
+}
+
+export interface HeaderEditsPlan {
+  readonly set: readonly (readonly [string, string])[];
+  readonly add: readonly (readonly [string, string])[];
+  /** Names in lower case. */
+  readonly remove: readonly string[];
+}
+
+export type RewritePlan =
+  /** Replaces the matched prefix ("/v1") by another ("/" or "/api"). */
+  | { readonly kind: "prefix"; readonly from: string; readonly to: string }
+  /** Replaces in the path by JavaScript rules ($1 for groups). */
+  | { readonly kind: "regex"; readonly source: string; readonly to: string };
+
+export type ActionPlan =
+  | { readonly kind: "pool"; readonly pool: string }
+  | { readonly kind: "split"; readonly parts: readonly { readonly pool: string; readonly weight: number }[] }
+  | { readonly kind: "redirect"; readonly to: string; readonly status: number }
+  | { readonly kind: "fixed"; readonly status: number; readonly contentType: string; readonly body: string };
+
+export interface RoutePlan {
+  /** How the operator finds it: its `name`, or "web.routes[2]". */
+  readonly name: string;
+  readonly match: MatchPlan;
+  readonly action: ActionPlan;
+  readonly rewrite: RewritePlan | null;
+  readonly requestHeaders: HeaderEditsPlan;
+  readonly answerHeaders: HeaderEditsPlan;
+  /** Pool that gets a copy of each request, its answers thrown away; "" = none. */
+  readonly mirror: string;
+  /** 0 = no limit. */
+  readonly maxBodyBytes: number;
+  /** What this route overrides of its pool. */
+  readonly timeouts: Partial<PoolTimeouts>;
+  readonly retry: RetryPlan | null;
+}
+
+export interface ListenerPlan {
+  /** Row in the shared table. -1 before it is given out. */
+  readonly slot: number;
+  readonly name: string;
+  readonly address: { readonly host: string; readonly port: number };
+  readonly trustedProxies: readonly string[];
+  readonly timeouts: { readonly headers: number; readonly body: number; readonly idle: number };
+  readonly limits: {
+    readonly headBytes: number;
+    readonly targetBytes: number;
+    readonly fieldBytes: number;
+    readonly fields: number;
+    readonly requestsPerConnection: number;
+    /** 0 = by the descriptor limit only. */
+    readonly maxConnections: number;
+  };
+  /** Field names with "_": dropped, refused, or passed. */
+  readonly underscores: "drop" | "reject" | "pass";
+  /** Bodies of our own error answers by status ("404", "5xx"), read when the plan was made. */
+  readonly errorPages: readonly { readonly status: string; readonly contentType: string; readonly body: string }[];
+  readonly routes: readonly RoutePlan[];
+}
