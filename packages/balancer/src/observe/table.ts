@@ -1,7 +1,7 @@
 // The shared table: one memory-mapped file for live counters and endpoint states, seen by all processes. Every worker has
 // a row of its own and writes only there, so nothing is locked; sums are read over all rows. Cells are 64-bit floats:
 // aligned stores are atomic on x86-64 and arm64, and counts are exact to 2^53. The file is sparse: room is free.
-import { closeSync, ftruncateSync, openSync } from "node:fs";
+import { closeSync, ftruncateSync, openSync, statSync, writeSync } from "node:fs";
 
 /** Cells of one endpoint in one worker's row. */
 export const EndpointCell = {
@@ -61,7 +61,22 @@ export const ListenerCell = {
 } as const;
 
 /** Cells of a worker: first its own, then one per fault code. */
-export const WorkerCell = { pid: 0, started: 1, heartbeat: 2, snapshot: 3, rss: 4, faults: 16, size: 144 } as const;
+export const WorkerCell = {
+  pid: 0,
+  /** Wall-clock ms. */
+  started: 1,
+  /** Wall-clock ms of the worker's last sign of life. */
+  heartbeat: 2,
+  /** Generation of the snapshot it runs. */
+  snapshot: 3,
+  /** Resident bytes. */
+  rss: 4,
+  /** Lines of the access log that were written and that were given up. */
+  logTaken: 5,
+  logDropped: 6,
+  faults: 16,
+  size: 144,
+} as const;
 
 /** Endpoint states, written by the supervisor only, read by workers for each pick. */
 export const EndpointState = { unknown: 0, ready: 1, unready: 2, draining: 3, disabled: 4 } as const;
@@ -75,6 +90,20 @@ export const StateCell = {
   passiveUntil: 2,
   size: 4,
 } as const;
+
+/** What tells how things are rather than how often something happened: it dies with the worker that wrote it. */
+const gauges = {
+  endpoint: [EndpointCell.inFlight, EndpointCell.ewma, EndpointCell.idle, EndpointCell.tunnels],
+  pool: [PoolCell.queued],
+  listener: [ListenerCell.open],
+  worker: [WorkerCell.pid, WorkerCell.heartbeat, WorkerCell.snapshot, WorkerCell.rss],
+} as const;
+
+/** The file's first cells: what it is, so that no process ever reads another layout. */
+const HeaderCell = { magic: 0, version: 1, workers: 2, endpoints: 3, pools: 4, listeners: 5, owner: 6, size: 8 } as const;
+const magic = 0x504c494d; // "PLIM"
+/** To be raised with every change of the cells above. */
+const layoutVersion = 1;
 
 /** How much the table can hold. */
 export interface TableShape {
@@ -96,36 +125,51 @@ export class SharedTable {
   private constructor(cells: Float64Array, shape: TableShape) {
     this.cells = cells;
     this.shape = shape;
-    this.rows = 8 + shape.endpoints * StateCell.size;
+    this.rows = HeaderCell.size + shape.endpoints * StateCell.size;
     this.stride = rowSize(shape);
   }
 
-  /** Makes the file (or empties it) and maps it. The supervisor does this once. */
-  static create(path: string, shape: TableShape): SharedTable {
-    const fd = openSync(path, "w+", 0o600);
+  /**
+   * Makes the file, which must not exist yet, and maps it. The supervisor does this once. `owner` is its process id.
+   * Throws what the system says when the file cannot be made.
+   */
+  static create(path: string, shape: TableShape, owner = 0): SharedTable {
+    const fd = openSync(path, "wx+", 0o600);
     try {
-      ftruncateSync(fd, 0);
       ftruncateSync(fd, tableCells(shape) * 8);
+      writeSync(fd, header(shape, owner));
     } finally {
       closeSync(fd);
     }
-    return SharedTable.open(path, shape);
+    return SharedTable.open(path);
   }
 
-  /** Maps a file that `create` made. */
-  static open(path: string, shape: TableShape): SharedTable {
+  /** Maps a file that `create` made. Throws when it is not one, is of another version, or is shorter than it says. */
+  static open(path: string, expected?: TableShape): SharedTable {
+    const size = statSync(path).size;
+    if (size < HeaderCell.size * 8) throw new Error(`${path} is not a Plimsoll table: it has ${size} bytes`);
     const bytes = Bun.mmap(path, { shared: true });
-    return new SharedTable(new Float64Array(bytes.buffer, bytes.byteOffset, tableCells(shape)), shape);
+    const cells = new Float64Array(bytes.buffer, bytes.byteOffset, Math.floor(bytes.byteLength / 8));
+    const shape = readHeader(path, cells);
+    if (expected !== undefined && !sameShape(shape, expected)) throw new Error(`${path} has another shape than expected`);
+    return new SharedTable(cells, shape);
   }
 
   /** A table in plain memory, for a single process and for tests. */
   static local(shape: TableShape): SharedTable {
-    return new SharedTable(new Float64Array(tableCells(shape)), shape);
+    const cells = new Float64Array(tableCells(shape));
+    cells.set(header(shape, 0));
+    return new SharedTable(cells, shape);
+  }
+
+  /** Process id of the supervisor that made it; 0 if it told none. */
+  get owner(): number {
+    return this.cells[HeaderCell.owner] ?? 0;
   }
 
   /** First state cell of an endpoint. */
   state(slot: number): number {
-    return 8 + slot * StateCell.size;
+    return HeaderCell.size + slot * StateCell.size;
   }
   /** First cell of a worker's own cells. */
   worker(row: number): number {
@@ -148,6 +192,81 @@ export class SharedTable {
     for (let row = 0, at = first; row < this.shape.workers; row++, at += stride) total += cells[at] ?? 0;
     return total;
   }
+
+  /** A worker is gone: what it had in flight, open or idle is gone with it. What it counted stays counted. */
+  clearGauges(row: number): void {
+    const { cells, shape } = this;
+    for (const cell of gauges.worker) cells[this.worker(row) + cell] = 0;
+    for (let slot = 0; slot < shape.endpoints; slot++) {
+      for (const cell of gauges.endpoint) clear(cells, this.endpoint(row, slot) + cell);
+    }
+    for (let slot = 0; slot < shape.pools; slot++) {
+      for (const cell of gauges.pool) clear(cells, this.pool(row, slot) + cell);
+    }
+    for (let slot = 0; slot < shape.listeners; slot++) {
+      for (const cell of gauges.listener) clear(cells, this.listener(row, slot) + cell);
+    }
+  }
+
+  /** Forgets everything about an endpoint's slot, before another endpoint gets it. */
+  clearEndpoint(slot: number): void {
+    this.cells.fill(0, this.state(slot), this.state(slot) + StateCell.size);
+    this.#clearEverywhere(this.endpoint(0, slot), EndpointCell.size);
+  }
+
+  clearPool(slot: number): void {
+    this.#clearEverywhere(this.pool(0, slot), PoolCell.size);
+  }
+
+  clearListener(slot: number): void {
+    this.#clearEverywhere(this.listener(0, slot), ListenerCell.size);
+  }
+
+  #clearEverywhere(first: number, size: number): void {
+    for (let row = 0, at = first; row < this.shape.workers; row++, at += this.stride) this.cells.fill(0, at, at + size);
+  }
+}
+
+/** Writes only where something is: the file is sparse, and reading a hole costs no room, writing does. */
+function clear(cells: Float64Array, at: number): void {
+  if (cells[at] !== 0) cells[at] = 0;
+}
+
+function header(shape: TableShape, owner: number): Float64Array {
+  const cells = new Float64Array(HeaderCell.size);
+  cells[HeaderCell.magic] = magic;
+  cells[HeaderCell.version] = layoutVersion;
+  cells[HeaderCell.workers] = shape.workers;
+  cells[HeaderCell.endpoints] = shape.endpoints;
+  cells[HeaderCell.pools] = shape.pools;
+  cells[HeaderCell.listeners] = shape.listeners;
+  cells[HeaderCell.owner] = owner;
+  return cells;
+}
+
+function readHeader(path: string, cells: Float64Array): TableShape {
+  if (cells[HeaderCell.magic] !== magic) throw new Error(`${path} is not a Plimsoll table`);
+  const version = cells[HeaderCell.version];
+  if (version !== layoutVersion) {
+    throw new Error(`${path} is a table of version ${version}, and this program speaks version ${layoutVersion}`);
+  }
+  const shape: TableShape = {
+    workers: cells[HeaderCell.workers] ?? 0,
+    endpoints: cells[HeaderCell.endpoints] ?? 0,
+    pools: cells[HeaderCell.pools] ?? 0,
+    listeners: cells[HeaderCell.listeners] ?? 0,
+  };
+  for (const [name, size] of Object.entries(shape)) {
+    if (!Number.isSafeInteger(size) || size < 0) throw new Error(`${path} says it holds ${size} ${name}`);
+  }
+  if (tableCells(shape) !== cells.length) {
+    throw new Error(`${path} has ${cells.length} cells where ${tableCells(shape)} belong`);
+  }
+  return shape;
+}
+
+function sameShape(a: TableShape, b: TableShape): boolean {
+  return a.workers === b.workers && a.endpoints === b.endpoints && a.pools === b.pools && a.listeners === b.listeners;
 }
 
 function rowSize(shape: TableShape): number {
@@ -160,5 +279,5 @@ function rowSize(shape: TableShape): number {
 }
 
 function tableCells(shape: TableShape): number {
-  return 8 + shape.endpoints * StateCell.size + shape.workers * rowSize(shape);
+  return HeaderCell.size + shape.endpoints * StateCell.size + shape.workers * rowSize(shape);
 }
