@@ -1,0 +1,339 @@
+// A pool as one worker runs it under one snapshot: who is in rotation, who waits, what may be retried. What outlives a
+// reload (queue, budget, endpoints) is shared with the pool of the same name in the next snapshot; an exchange that still
+// holds the old Pool is served by the new one from then on.
+import type { Clock } from "../base/clock.ts";
+import { mix } from "../base/hash.ts";
+import type { Random } from "../base/random.ts";
+import { latencyBuckets, PoolCell, type SharedTable } from "../observe/table.ts";
+import { algorithms } from "./balance/table.ts";
+import type { Surroundings } from "./balance/algorithm.ts";
+import { RetryBudget } from "./budget.ts";
+import type { Endpoint, EndpointHome, PoolLoad } from "./endpoint.ts";
+import type { PoolPlan } from "./plan.ts";
+import { WaitQueue, type Waiter } from "./queue.ts";
+import { buildRotation, emptyRotation, type Rotation } from "./rotation.ts";
+
+export type { Waiter } from "./queue.ts";
+
+/** What pools need of the worker they live in. */
+export interface PoolContext {
+  readonly table: SharedTable;
+  /** This worker's row in it. */
+  readonly row: number;
+  readonly clock: Clock;
+  /** Milliseconds since the Unix epoch. */
+  wallNow(): number;
+  readonly random: Random;
+}
+
+/** Why `pick` returned null: nobody may take work, or all that may are at their limit (or others wait before you). */
+export type Refusal = "unusable" | "full";
+
+/** How often the algorithm is asked before everybody in rotation is. */
+const draws = 3;
+/** How often idle connections are looked through, ms. */
+const pruneEvery = 1_000;
+
+/** What passes from one snapshot's pool to the next one's of the same name. */
+interface Life {
+  current: Pool;
+  readonly queue: WaitQueue;
+  readonly budget: RetryBudget;
+  readonly load: PoolLoad;
+}
+
+export class Pool implements EndpointHome {
+  readonly plan: PoolPlan;
+  readonly name: string;
+  readonly slot: number;
+  readonly endpoints: readonly Endpoint[];
+  /** Whether `pick` wants a hash of something of the request. */
+  readonly needsKey: boolean;
+  readonly #context: PoolContext;
+  readonly #cells: Float64Array;
+  /** First cell in row 0, and in this worker's row. */
+  readonly #first: number;
+  readonly #own: number;
+  readonly #life: Life;
+  readonly #surroundings: Surroundings;
+  /** State and ejection of each endpoint when the rotation was built. */
+  readonly #standing: Uint8Array;
+  #rotation: Rotation = emptyRotation;
+  #refusal: Refusal = "unusable";
+  #serving = false;
+  #pruneAt = 0;
+
+  /** Made by `buildPools`. It serves nothing before `commit`, and making it changes nothing that lives. */
+  constructor(plan: PoolPlan, previous: Pool | null, context: PoolContext, endpoints: (load: PoolLoad) => Endpoint[]) {
+    this.plan = plan;
+    this.name = plan.name;
+    this.slot = plan.slot;
+    this.#context = context;
+    this.#cells = context.table.cells;
+    this.#first = context.table.pool(0, plan.slot);
+    this.#own = context.table.pool(context.row, plan.slot);
+    this.#life =
+      previous === null
+        ? { current: this, queue: new WaitQueue(), budget: new RetryBudget(), load: { own: 0, others: 0 } }
+        : previous.#life;
+    this.endpoints = endpoints(this.#life.load);
+    this.needsKey = algorithms[plan.balance].needsKey;
+    this.#surroundings = { clock: context.clock, load: this.#life.load, hashBalance: plan.hashBalance };
+    this.#standing = new Uint8Array(this.endpoints.length);
+  }
+
+  /** Requests of this worker that wait here. */
+  get waiting(): number {
+    return this.#life.queue.length;
+  }
+
+  /** Why the last `pick` returned null. */
+  get refusal(): Refusal {
+    return this.#life.current.#refusal;
+  }
+
+  /** Whether the last `pick` chose among endpoints that nobody knows to be ready. */
+  get failedOpen(): boolean {
+    return this.#life.current.#rotation.failOpen;
+  }
+
+  /** Who is in rotation now, for `explain` and tests. */
+  get rotation(): Rotation {
+    return this.#life.current.#rotation;
+  }
+
+  /**
+   * An endpoint for one exchange, or null with `refusal` set. The caller calls `begin()` on it at once. `key` is an unsigned
+   * 32-bit hash where `needsKey`, else anything; `avoid` is one that has just failed: it is taken only if no other can be.
+   * Newcomers get nothing while others wait: they have to queue behind them.
+   */
+  pick(key: number, avoid: Endpoint | null): Endpoint | null {
+    const pool = this.#life.current;
+    if (pool.#rotation.usable.length > 0 && pool.#mustQueue()) {
+      pool.#refusal = "full";
+      return null;
+    }
+    const endpoint = pool.#choose(key, avoid);
+    if (endpoint === null) {
+      if (pool.#refusal === "unusable") pool.count(PoolCell.unusable);
+    } else if (pool.#rotation.failOpen) {
+      pool.count(PoolCell.failOpen);
+    }
+    return endpoint;
+  }
+
+  /** Queues a request; false when it would be one too many, or queues are off. It then leaves by itself or by `leave`. */
+  wait(waiter: Waiter): boolean {
+    const pool = this.#life.current;
+    if (pool.#queuedEverywhere() >= pool.plan.limits.queue) {
+      pool.count(PoolCell.queueOverflows);
+      return false;
+    }
+    waiter.queuedAt = pool.#context.clock.now();
+    pool.#life.queue.push(waiter);
+    pool.#publishQueued();
+    return true;
+  }
+
+  /** Takes a request out of the queue (its client went away); no matter if it is no longer there. */
+  leave(waiter: Waiter): void {
+    if (this.#life.queue.remove(waiter)) this.#life.current.#publishQueued();
+  }
+
+  /** Room may exist (an exchange ended here): serves those who wait. Cheap when nobody does. */
+  wake(): void {
+    if (this.#life.queue.head !== null) this.#life.current.#serve();
+  }
+
+  /** Called about every 25 ms: sees changed states and room freed by other workers, times waiters out, prunes. */
+  tick(now: number, wallNow: number): void {
+    const pool = this.#life.current;
+    pool.#review(wallNow);
+    pool.#life.budget.tick(now, pool.#everywhere(PoolCell.requests), pool.#everywhere(PoolCell.retries));
+    if (now >= pool.#pruneAt) {
+      pool.#pruneAt = now + pruneEvery;
+      for (const endpoint of pool.endpoints) {
+        endpoint.idle.prune(now, endpoint.idleLimit(pool.plan.keepAlive.idle));
+        endpoint.publishIdle();
+      }
+    }
+    pool.#expire(now);
+    pool.wake();
+  }
+
+  /** Adds to one of this worker's cells (`PoolCell`). The pool itself counts queue, retry, unusable and failOpen cells. */
+  count(cell: number, n = 1): void {
+    this.#cells[this.#own + cell]! += n;
+  }
+
+  /** Counts one exchange's latency in the histogram, each in the one bucket it falls in. */
+  observeLatency(ms: number): void {
+    let bucket = 0;
+    while (bucket < latencyBuckets.length && ms > latencyBuckets[bucket]!) bucket++;
+    this.#cells[this.#own + PoolCell.latency + bucket]!++;
+    this.#cells[this.#own + PoolCell.latencySum]! += ms;
+  }
+
+  /** Whether one more try is within the budget; takes it from there if so. A route may have a share of its own. */
+  retryAllowed(share = this.plan.retry.budget): boolean {
+    const pool = this.#life.current;
+    const retries = pool.#everywhere(PoolCell.retries);
+    const allowed = pool.#life.budget.allows(share, pool.#everywhere(PoolCell.requests), retries);
+    pool.count(allowed ? PoolCell.retries : PoolCell.retriesDenied);
+    return allowed;
+  }
+
+  othersUsable(endpoint: Endpoint, wallNow: number): boolean {
+    for (const other of this.#life.current.endpoints) {
+      if (other !== endpoint && other.weight > 0 && other.stateAllows(wallNow)) return true;
+    }
+    return false;
+  }
+
+  /** Begins to serve in the place of the pool it was built from. See `commitPools`. */
+  commit(): void {
+    const previous = this.#life.current;
+    this.#life.current = this;
+    for (const [index, plan] of this.plan.endpoints.entries()) this.endpoints[index]!.adopt(this.plan, plan, this);
+    if (previous !== this) {
+      if (previous.slot !== this.slot) previous.#cells[previous.#own + PoolCell.queued] = 0;
+      const kept = new Set(this.endpoints);
+      for (const endpoint of previous.endpoints) if (!kept.has(endpoint)) endpoint.idle.retireAll();
+    }
+    this.#publishQueued();
+    this.#rebuild(this.#context.wallNow());
+    this.wake();
+  }
+
+  /** It is no longer in the configuration: in-flight exchanges and waiting requests finish, nothing is kept for later. */
+  retire(): void {
+    for (const endpoint of this.endpoints) endpoint.idle.retireAll();
+  }
+
+  #everywhere(cell: number): number {
+    return this.#context.table.sum(this.#first + cell);
+  }
+
+  #queuedEverywhere(): number {
+    return this.#everywhere(PoolCell.queued);
+  }
+
+  #publishQueued(): void {
+    this.#cells[this.#own + PoolCell.queued] = this.#life.queue.length;
+  }
+
+  /**
+   * Whether somebody waits, here or in another worker. Others' waiters count too, or a busy worker's newcomers would take
+   * each freed place before a quiet worker's tick sees it. A full queue that is not ours does not count: it may have been
+   * left behind by a worker that was killed, and must not refuse what there is room for.
+   */
+  #mustQueue(): boolean {
+    if (this.#life.queue.head !== null) return true;
+    const { inFlight, queue } = this.plan.limits;
+    if (inFlight === 0 || queue === 0) return false;
+    const queued = this.#queuedEverywhere();
+    return queued > 0 && queued < queue;
+  }
+
+  #choose(key: number, avoid: Endpoint | null): Endpoint | null {
+    let endpoint = this.#chooseOnce(key, avoid);
+    if (endpoint === null && this.#refusal === "full" && this.#rotation.usable.some((one) => one.ejected)) {
+      this.#rebuild(this.#context.wallNow());
+      endpoint = this.#chooseOnce(key, avoid);
+    }
+    return endpoint;
+  }
+
+  #chooseOnce(key: number, avoid: Endpoint | null): Endpoint | null {
+    const { usable, spill, pick } = this.#rotation;
+    if (pick === null) {
+      this.#refusal = "unusable";
+      return null;
+    }
+    // Another key for another draw: the consistent ones would only repeat themselves.
+    for (let draw = 0; draw < draws; draw++) {
+      const endpoint = pick(draw === 0 ? key : mix(key + draw));
+      if (endpoint !== avoid && !endpoint.ejected && endpoint.hasRoom()) return endpoint;
+    }
+    const other = this.#scan(usable, avoid) ?? this.#scan(spill, avoid);
+    if (other !== null) return other;
+    if (avoid !== null && !avoid.ejected && avoid.hasRoom() && (usable.includes(avoid) || spill.includes(avoid))) {
+      return avoid;
+    }
+    this.#refusal = "full";
+    return null;
+  }
+
+  /** Anybody with room, from a random start so that the neighbours of a full one are not all sent to the same next. */
+  #scan(endpoints: readonly Endpoint[], avoid: Endpoint | null): Endpoint | null {
+    const size = endpoints.length;
+    if (size === 0) return null;
+    const start = Math.floor(this.#context.random() * size);
+    for (let i = 0; i < size; i++) {
+      const endpoint = endpoints[(start + i) % size]!;
+      if (endpoint !== avoid && !endpoint.ejected && endpoint.hasRoom()) return endpoint;
+    }
+    return null;
+  }
+
+  #serve(): void {
+    // A waiter that is served may end or fail at once and call wake again.
+    if (this.#serving) return;
+    this.#serving = true;
+    const { queue } = this.#life;
+    for (let waiter = queue.head; waiter !== null; waiter = queue.head) {
+      const endpoint = this.#choose(waiter.key ?? 0, null);
+      if (endpoint === null) break;
+      queue.remove(waiter);
+      this.#publishQueued();
+      waiter.ready(endpoint);
+    }
+    this.#serving = false;
+  }
+
+  #expire(now: number): void {
+    const { queue } = this.#life;
+    const { queueTimeout } = this.plan.limits;
+    for (let waiter = queue.head; waiter !== null; waiter = queue.head) {
+      if (now - waiter.queuedAt < queueTimeout) return; // first in, first out: all behind it are younger
+      queue.remove(waiter);
+      this.#publishQueued();
+      this.count(PoolCell.queueTimeouts);
+      waiter.timedOut();
+    }
+  }
+
+  /** Rebuilds the rotation if any endpoint's state or ejection is not what it was. */
+  #review(wallNow: number): void {
+    const { endpoints } = this;
+    const standing = this.#standing;
+    for (let i = 0; i < endpoints.length; i++) {
+      if (standing[i] !== standingOf(endpoints[i]!, wallNow)) {
+        this.#rebuild(wallNow);
+        break;
+      }
+    }
+    // Only ringHash reads it, and only for the mean: a tick old is near enough.
+    if (this.plan.balance === "ringHash" && this.plan.hashBalance > 0) {
+      let total = 0;
+      for (const endpoint of endpoints) total += endpoint.inFlight();
+      this.#life.load.others = Math.max(0, total - this.#life.load.own);
+    }
+  }
+
+  #rebuild(wallNow: number): void {
+    for (const [index, endpoint] of this.endpoints.entries()) {
+      this.#standing[index] = standingOf(endpoint, wallNow);
+      endpoint.ejected = false;
+      const withdrawn = endpoint.withdrawn();
+      endpoint.idle.accepting = !withdrawn;
+      // A draining application waits for its kept-alive connections; ours carry nothing.
+      if (withdrawn) endpoint.idle.clear();
+    }
+    this.#rotation = buildRotation(this.plan, this.endpoints, wallNow, this.#context.random, this.#surroundings);
+  }
+}
+
+function standingOf(endpoint: Endpoint, wallNow: number): number {
+  return endpoint.state() * 2 + (endpoint.isEjected(wallNow) ? 1 : 0);
+}
