@@ -1,0 +1,23 @@
+// `plimsoll completions`
+import { exitCode, UsageError, type CommandSpec } from "../spec.ts";
+
+export const completions: CommandSpec = {
+  name: "completions",
+  summary: "print a completion script for bash, zsh or fish",
+  args: [{ name: "<shell>", about: "bash, zsh or fish", complete: ["bash", "zsh", "fish"] }],
+  options: [],
+  examples: [
+    ["source <(plimsoll completions bash)", "for this shell; put it into ~/.bashrc to keep it"],
+    ["plimsoll completions zsh > ~/.zfunc/_plimsoll", "with ~/.zfunc in $fpath"],
+    ["plimsoll completions fish > ~/.config/fish/completions/plimsoll.fish", "for every new fish"],
+  ],
+  async run({ args, io }) {
+    // Imported here because the table imports this file.
+    const { commands } = await import("../commands.ts");
+    const { completionScript, shells } = await import("../completions.ts");
+    const shell = shells.find((name) => name === args[0]);
+    if (shell === undefined) throw new UsageError(`Completions exist for ${shells.join(", ")}, not "${args[0]}".`);
+    io.out(completionScript(shell, commands));
+    return exitCode.ok;
+  },
+};
