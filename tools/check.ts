@@ -6,6 +6,7 @@ import { checkBans } from "./check/bans.ts";
 import { checkDocs } from "./check/docs.ts";
 import { type CheckResult, root } from "./check/files.ts";
 import { checkFolders } from "./check/folders.ts";
+import { checkNeeds } from "./check/needs.ts";
 import { checkOrder } from "./check/order.ts";
 import { checkSize } from "./check/size.ts";
 
@@ -26,6 +27,7 @@ const checks: Record<string, () => Promise<Outcome>> = {
   format: () => program("oxfmt", ["--check"], /on (\d+ files)/),
   size: () => own(checkSize),
   folders: () => own(checkFolders),
+  needs: () => own(checkNeeds),
 };
 
 async function program(name: string, args: readonly string[], summary: RegExp): Promise<Outcome> {

@@ -6,6 +6,7 @@ import { checkBans } from "./bans.ts";
 import { anchorsOf, judgeDocument } from "./docs.ts";
 import { parse } from "./files.ts";
 import { checkFolders } from "./folders.ts";
+import { checkNeeds } from "./needs.ts";
 import { checkOrder, circles, importsOf } from "./order.ts";
 import { checkSize } from "./size.ts";
 
@@ -134,6 +135,15 @@ describe("sizes", () => {
   test("the median file stays under 150", () => {
     expect(checkSize(["a.ts", "b.ts", "c.ts"], () => lines(150)).findings).toHaveLength(1);
   });
+});
+
+test("a test file names the programs it starts", () => {
+  const needs = (text: string): number => checkNeeds([parse("tests/integration/x/a.test.ts", text)]).findings.length;
+  expect(needs('Bun.spawn(["curl", "x"]);')).toBe(1);
+  expect(needs('spawn("nginx", []);')).toBe(1);
+  expect(needs('// Needs: curl\nBun.spawn(["curl", "x"]);')).toBe(0);
+  expect(needs("// Needs: no-such-program\n")).toBe(1);
+  expect(needs('greet("hey");')).toBe(0);
 });
 
 describe("documents", () => {

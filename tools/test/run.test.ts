@@ -65,7 +65,7 @@ test("unit tests share a process by folder, integration tests have their own and
   const jobs = planJobs(root, testFiles(root, []));
   const names = jobs.map((one) => one.name);
   expect(names).toContain("tools");
-  expect(names).toContain("packages/balancer/src/base");
+  expect(names).toContain("packages/balancer/src/net");
   const first = names.findIndex((name) => name.startsWith("tests/"));
   const afterwards = first < 0 ? [] : jobs.slice(first).filter((one) => !one.alone);
   expect(afterwards.every((one) => one.files.length === 1 && one.name.startsWith("tests/"))).toBe(true);
