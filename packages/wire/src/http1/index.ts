@@ -1,0 +1,17 @@
+// The door of http1/ for other packages.
+export { AnswerHead } from "./answer-head.ts";
+export { ChunkedReader } from "./chunked-reader.ts";
+export type { Underscores } from "./field-lines.ts";
+export { Field, FieldFlag, fieldHash, fieldId, Fields, hashName } from "./fields.ts";
+export { Framing } from "./framing.ts";
+export type { HeadLimits } from "./limits.ts";
+export { answerLimits, requestLimits } from "./limits.ts";
+export { Method } from "./method.ts";
+export { mayComplete } from "./octets.ts";
+export { parseAnswerHead } from "./parse-answer.ts";
+export { parseRequestHead } from "./parse-request.ts";
+export { RequestHead } from "./request-head.ts";
+export { TargetForm } from "./target.ts";
+export type { ViolationKind, WireFault } from "./violations.ts";
+export { violations } from "./violations.ts";
+export { chunkHeadLength, copy, CRLF, LAST_CHUNK, writeAscii, writeChunkHead, writeDecimal } from "./writers.ts";
