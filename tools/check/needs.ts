@@ -29,14 +29,15 @@ export function checkNeeds(
   return { findings, summary: `${named} programs named in ${all.length} test files` };
 }
 
-/** The literal that begins a list of words, or is the first argument of something that starts programs. */
+/** The program of a call that starts one: its first argument, or the first word of a list that is. */
 function started(node: SyntaxNode): string | undefined {
-  if (node.type === "ArrayExpression") return literal((node["elements"] as readonly (SyntaxNode | null)[])[0]);
   if (node.type !== "CallExpression") return undefined;
   const callee = node["callee"] as SyntaxNode;
   const name = (callee.type === "MemberExpression" ? (callee["property"] as SyntaxNode) : callee)["name"];
   if (typeof name !== "string" || !/^(spawn|exec|run|start)/i.test(name)) return undefined;
-  return literal((node["arguments"] as readonly SyntaxNode[])[0]);
+  const first = (node["arguments"] as readonly SyntaxNode[])[0];
+  if (first?.type === "ArrayExpression") return literal((first["elements"] as readonly (SyntaxNode | null)[])[0]);
+  return literal(first);
 }
 
 function literal(node: SyntaxNode | null | undefined): string | undefined {
