@@ -1,0 +1,53 @@
+// control/: one supervisor and its workers: who runs, what they are told, how a change reaches all of them or none. It
+// must not know how a request is carried (proxy/) beyond the few calls of engine-seam.ts, nor who serves the admin page.
+//
+// This file: what supervisor and worker say to each other. JSON over the runtime's IPC; listening sockets travel beside
+// it, as descriptors over a Unix socket (SCM_RIGHTS), in the order of `fresh`.
+import type { LogPlan } from "../config/plan.ts";
+import type { LogFields, LogLevel } from "../observe/log.ts";
+import type { PoolPlan } from "../pool/plan.ts";
+import type { ListenerPlan } from "../proxy/plan.ts";
+
+/** What a worker's engine runs: complete, slots given out, no names left to resolve. */
+export interface EnginePlan {
+  readonly listeners: readonly ListenerPlan[];
+  readonly pools: readonly PoolPlan[];
+}
+
+/** One listening socket of a worker. */
+export interface SocketOffer {
+  /** Name and address: what makes it the same socket over reloads. */
+  readonly key: string;
+  readonly listener: string;
+}
+
+export type ToWorker =
+  | { readonly kind: "begin"; readonly row: number; readonly table: string; readonly log: LogPlan }
+  | {
+      readonly kind: "prepare";
+      readonly generation: number;
+      readonly plan: EnginePlan;
+      /** All sockets of the new snapshot. */
+      readonly sockets: readonly SocketOffer[];
+      /** Keys of those whose descriptor was just sent. */
+      readonly fresh: readonly string[];
+      readonly log: LogPlan;
+      /** Ms that a worker takes for its last exchanges when it must stop, also when its supervisor is gone. */
+      readonly window: number;
+    }
+  | { readonly kind: "commit"; readonly generation: number }
+  | { readonly kind: "discard"; readonly generation: number }
+  | { readonly kind: "reopen" }
+  | { readonly kind: "stop"; readonly window: number };
+
+export type FromWorker =
+  | { readonly kind: "hello" }
+  | { readonly kind: "prepared"; readonly generation: number; readonly problem: string }
+  | { readonly kind: "committed"; readonly generation: number; readonly problem: string }
+  | {
+      readonly kind: "event";
+      readonly level: LogLevel;
+      readonly name: string;
+      readonly text: string;
+      readonly fields: LogFields;
+    };

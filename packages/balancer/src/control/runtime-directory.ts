@@ -1,0 +1,102 @@
+// Where a running program keeps what its processes share: one directory each, 0700, with the shared table and a note
+// that tells other commands of the same user where its admin address is. Gone when the program exits; what a killed
+// one left behind is swept by the next start.
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const prefix = "plimsoll-";
+const note = "running.json";
+
+/** What a running program tells of itself. */
+export interface RunningProgram {
+  readonly pid: number;
+  readonly version: string;
+  /** Wall-clock ms. */
+  readonly started: number;
+  /** Base address of its admin API ("http://127.0.0.1:9090"); "" if it has none. */
+  readonly admin: string;
+}
+
+/** The directory of one running program. */
+export interface RuntimeDirectory {
+  readonly table: string;
+  /** Writes or replaces the note. */
+  tell(program: RunningProgram): void;
+  remove(): void;
+}
+
+/** Where such directories lie: XDG_RUNTIME_DIR, which belongs to the user and is emptied at boot, else the temporary one. */
+export function runtimeBase(env: Readonly<Record<string, string | undefined>>): string {
+  const own = env["XDG_RUNTIME_DIR"];
+  return own !== undefined && own.startsWith("/") && isFolder(own) ? own : tmpdir();
+}
+
+/** Sweeps what dead programs left, then makes a directory for `pid`. Throws what the system says. */
+export function makeRuntimeDirectory(base: string, pid: number): RuntimeDirectory {
+  sweep(base);
+  const path = mkdtempSync(join(base, `${prefix}${pid}-`));
+  return {
+    table: join(path, "table"),
+    tell(program) {
+      writeFileSync(join(path, `${note}.new`), JSON.stringify(program), { mode: 0o600 });
+      renameSync(join(path, `${note}.new`), join(path, note));
+    },
+    remove: () => rmSync(path, { recursive: true, force: true }),
+  };
+}
+
+/** The programs of this user that run now, youngest first. */
+export function runningPrograms(base: string): RunningProgram[] {
+  const found: RunningProgram[] = [];
+  for (const { path, pid } of directories(base)) {
+    if (!isAlive(pid)) continue;
+    try {
+      const told = JSON.parse(readFileSync(join(path, note), "utf8")) as RunningProgram;
+      if (told.pid === pid) found.push(told);
+    } catch {
+      // Another user's, or one that has not said anything yet.
+    }
+  }
+  return found.sort((a, b) => b.started - a.started);
+}
+
+/** Removes directories whose program is dead. Those of other users stay: removing them fails, and that is right. */
+function sweep(base: string): void {
+  for (const { path, pid } of directories(base)) {
+    if (isAlive(pid)) continue;
+    try {
+      rmSync(path, { recursive: true, force: true });
+    } catch {
+      // Not ours.
+    }
+  }
+}
+
+function directories(base: string): { path: string; pid: number }[] {
+  const found: { path: string; pid: number }[] = [];
+  for (const name of readdirSync(base)) {
+    const pid = /^plimsoll-(\d{1,10})-[A-Za-z0-9]{6}$/.exec(name)?.[1];
+    if (pid !== undefined) found.push({ path: join(base, name), pid: Number(pid) });
+  }
+  return found;
+}
+
+/** Whether a process with this id exists, ours or not. */
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+function isFolder(path: string): boolean {
+  try {
+    readdirSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
