@@ -42,6 +42,8 @@ export interface Connection {
   resume(): void;
   /** Sends FIN after what was accepted; reading goes on. */
   shutdown(): void;
+  /** Bytes that the kernel took and the peer has not acknowledged yet; -1 if unknown. A system call: not per request. */
+  unsent(): number;
   /** Closes both directions in order. */
   close(): void;
   /** Closes with RST, so that the peer sees that something is missing. */

@@ -1,0 +1,313 @@
+// One connection on a raw Bun socket: the states it goes through and what Bun's events mean in each.
+//
+// What Bun 1.4 does that one would not guess (each pinned in tests/integration/runtime):
+// - `write` returns -1 when the peer has reset the connection, and eats the error: afterwards comes `end` and a clean
+//   `close`, as if the peer had finished in order. `lost` remembers it, so that half an answer never looks whole.
+// - When both sides have sent FIN Bun closes by itself; if ours went first there is no `end`, only `close`.
+// - A reset is delivered also while paused, together with the bytes that lay unread.
+// - `drain` comes without a short write before it, and once when a connecting socket is connected.
+
+import type { Socket } from "bun";
+import type { CloseReason, Connection, ConnectionHandler } from "./transport.ts";
+import { sendQueue } from "./libc.ts";
+import { plainAddress } from "./socket-address.ts";
+
+/** A raw socket; its `data` is our connection. */
+export type RawSocket = Socket<BunConnection>;
+
+const CONNECTING = 0;
+const OPEN = 1;
+/** Closed for its owner; our FIN is out and what the peer still sends is read and dropped. See lingering.ts. */
+const LINGERING = 2;
+const DEAD = 3;
+
+/** What a connection needs of the transport that made it. */
+export interface ConnectionHost {
+  /** The descriptor is gone. */
+  freed(): void;
+  /** Keep `connection` until the peer is done or time is up. */
+  linger(connection: BunConnection): void;
+  lingered(connection: BunConnection): void;
+  /** A handler threw: a defect of ours. */
+  defect(error: unknown): void;
+}
+
+// Fields are plain rather than #private: Bun's events reach in from outside the class, several times per request.
+export class BunConnection implements Connection {
+  handler: ConnectionHandler;
+  socket: RawSocket | null = null;
+  state: number;
+  /** A short write happened and `onDrain` is owed. */
+  waiting = false;
+  /** Not paused. */
+  reading = true;
+  /** The peer's FIN was read. */
+  ended = false;
+  /** Our FIN is out or on its way. */
+  shut = false;
+  /** A write found the connection reset. */
+  lost = false;
+  /** Bytes dropped while lingering. */
+  dropped = 0;
+  /** Where a connection of ours went; undefined on accepted ones. */
+  readonly target: { readonly host: string; readonly port: number } | undefined;
+  readonly #host: ConnectionHost;
+  #reason: CloseReason = "closed";
+  #cause = "";
+  #remoteAddress: string | undefined;
+  #localAddress: string | undefined;
+
+  constructor(
+    host: ConnectionHost,
+    handler: ConnectionHandler,
+    socket: RawSocket | null,
+    target: { readonly host: string; readonly port: number } | undefined,
+  ) {
+    this.#host = host;
+    this.handler = handler;
+    this.socket = socket;
+    this.target = target;
+    this.state = socket === null ? CONNECTING : OPEN;
+  }
+
+  write(bytes: Uint8Array, from: number, to: number): number {
+    const wanted = to - from;
+    if (this.state !== OPEN) {
+      if (this.state !== CONNECTING) return wanted;
+      this.waiting = wanted > 0;
+      return 0;
+    }
+    const accepted = this.socket!.write(bytes, from, wanted);
+    if (accepted === wanted) return wanted;
+    if (accepted >= 0) {
+      this.waiting = true;
+      return accepted;
+    }
+    if (this.shut) return wanted;
+    // Not torn down while it is read: an answer that the peer sent before it reset (a 413 to an upload) still comes.
+    // Paused it would stay for ever: the write has eaten the error that Bun would have woken up for.
+    this.lost = true;
+    if (!this.reading) this.abandon("reset", "reset while we wrote");
+    return wanted;
+  }
+
+  pause(): void {
+    if (!this.reading) return;
+    this.reading = false;
+    if (this.state !== OPEN) return;
+    if (this.lost) this.abandon("reset", "reset while we wrote");
+    else this.socket!.pause();
+  }
+
+  resume(): void {
+    if (this.reading) return;
+    this.reading = true;
+    if (this.state === OPEN) this.socket!.resume();
+  }
+
+  shutdown(): void {
+    if (this.shut) return;
+    this.shut = true;
+    if (this.state === OPEN) this.socket!.shutdown();
+  }
+
+  unsent(): number {
+    // `fd` is there at run time, though not in Bun's types.
+    return this.state === OPEN ? sendQueue((this.socket as RawSocket & { readonly fd: number }).fd) : -1;
+  }
+
+  close(): void {
+    if (this.state === CONNECTING) return this.abandon("closed", "given up while connecting");
+    if (this.state !== OPEN) return;
+    if (this.ended || this.lost) {
+      this.tell("closed", "");
+      this.state = DEAD;
+      this.socket!.close();
+      return;
+    }
+    this.tell("closed", "");
+    this.state = LINGERING;
+    const socket = this.socket!;
+    if (!this.shut) socket.shutdown();
+    if (!this.reading) socket.resume();
+    this.#host.linger(this);
+  }
+
+  reset(): void {
+    if (this.state === CONNECTING) return this.abandon("closed", "given up while connecting");
+    if (this.state === OPEN) this.abandon("closed", "reset by us");
+  }
+
+  get remoteAddress(): string {
+    if (this.target !== undefined) return plainAddress(this.target.host);
+    const known = this.#remoteAddress;
+    if (known !== undefined) return known;
+    // Gone with the socket: on a dead connection that was never asked the answer is "".
+    return (this.#remoteAddress = plainAddress(this.socket?.remoteAddress));
+  }
+
+  get remotePort(): number {
+    return this.target?.port ?? this.socket?.remotePort ?? 0;
+  }
+
+  get localAddress(): string {
+    return (this.#localAddress ??= plainAddress(this.socket?.localAddress));
+  }
+
+  get localPort(): number {
+    return this.socket?.localPort ?? 0;
+  }
+
+  /** Ends it with RST and tells the owner `reason`. */
+  abandon(reason: CloseReason, cause: string): void {
+    this.tell(reason, cause);
+    this.state = DEAD;
+    this.socket?.terminate();
+  }
+
+  /** Queues `onClose`: it follows when the call that runs now has returned, so no owner is entered twice. */
+  tell(reason: CloseReason, cause: string): void {
+    this.#reason = reason;
+    this.#cause = cause;
+    if (ending.push(this) === 1) queueMicrotask(tellEnding);
+  }
+
+  /** Calls `onClose`. Once, from the queue. */
+  told(): void {
+    try {
+      this.handler.onClose(this.#reason, this.#cause);
+    } catch (error) {
+      this.#host.defect(error);
+    }
+    // What comes from Bun after this is nobody's; and the connection keeps no session alive.
+    this.handler = nobody;
+  }
+
+  // What Bun says, in each state.
+
+  opened(): void {
+    this.state = OPEN;
+    if (!this.reading) this.socket!.pause();
+    if (this.shut) this.socket!.shutdown();
+    this.handler.onOpen();
+    if (this.waiting && this.state === OPEN) this.drained();
+  }
+
+  drained(): void {
+    if (this.state === CONNECTING) return this.opened();
+    if (!this.waiting || this.state !== OPEN) return;
+    this.waiting = false;
+    this.handler.onDrain();
+  }
+
+  /** Bytes that came where none were expected. */
+  unexpected(bytes: Uint8Array): void {
+    if (this.state === CONNECTING) {
+      this.opened();
+      received(this.socket!, bytes);
+    } else if (this.state === LINGERING) {
+      this.dropped += bytes.byteLength;
+      if (this.dropped > lingerBytes) this.socket!.terminate();
+    } else if (this.state === OPEN) {
+      // Paused: Bun reads on only when the connection was reset.
+      this.abandon("reset", "reset while paused");
+    }
+  }
+
+  finished(): void {
+    if (this.state === CONNECTING) this.opened();
+    this.ended = true;
+    if (this.state === LINGERING) {
+      this.socket!.close();
+    } else if (this.state === OPEN) {
+      if (this.lost) this.abandon("reset", "reset while we wrote");
+      else this.handler.onEnd();
+    }
+  }
+
+  closed(error: Error | undefined): void {
+    const state = this.state;
+    this.state = DEAD;
+    this.#host.freed();
+    if (state === LINGERING) {
+      this.#host.lingered(this);
+    } else if (state === CONNECTING) {
+      const code = codeOf(error);
+      this.tell(unreachable.has(code) ? "unreachable" : "refused", code);
+    } else if (state === OPEN) {
+      if (error !== undefined) return this.tell("reset", codeOf(error));
+      if (this.lost) return this.tell("reset", "reset while we wrote");
+      if (this.ended) return this.tell("closed", "");
+      if (!this.shut) return this.tell("reset", "closed without an end");
+      this.tell("closed", "");
+      this.handler.onEnd();
+    }
+  }
+
+  failed(error: unknown): void {
+    this.#host.defect(error);
+    if (this.state === OPEN || this.state === CONNECTING) this.abandon("reset", `defect: ${String(error)}`);
+  }
+}
+
+// A client that uploads into our refusal is read this far, so that it gets to see the refusal (RFC 9112 §9.6).
+const lingerBytes = 64 * 1024 * 1024;
+
+// What `connect` fails with when there is no way to the peer, rather than a peer that says no.
+const unreachable = new Set([
+  "ETIMEDOUT",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "EHOSTDOWN",
+  "ENETDOWN",
+  "EADDRNOTAVAIL",
+  "EACCES",
+  "EPERM",
+]);
+
+function codeOf(error: unknown): string {
+  const code = (error as { code?: unknown } | undefined)?.code;
+  return typeof code === "string" ? code : error === undefined ? "" : String(error);
+}
+
+/** The handler of a connection before it has an owner and after its owner was told of the end. */
+export const nobody: ConnectionHandler = {
+  onOpen() {},
+  onData() {},
+  onDrain() {},
+  onEnd() {},
+  onClose() {},
+};
+
+const ending: BunConnection[] = [];
+
+function tellEnding(): void {
+  // Grows while it runs when an owner closes another connection.
+  for (let i = 0; i < ending.length; i++) ending[i]!.told();
+  ending.length = 0;
+}
+
+function received(socket: RawSocket, bytes: Uint8Array): void {
+  const connection = socket.data;
+  if (connection.state === OPEN && connection.reading) connection.handler.onData(bytes);
+  else connection.unexpected(bytes);
+}
+
+/** Bun's events, the same functions for every socket. What a handler throws arrives in `error`, never in the process. */
+export const socketEvents = {
+  binaryType: "uint8array" as const,
+  data: received,
+  drain(socket: RawSocket): void {
+    socket.data.drained();
+  },
+  end(socket: RawSocket): void {
+    socket.data.finished();
+  },
+  close(socket: RawSocket, error?: Error): void {
+    // Undefined when the owner's `accept` threw before there was a connection.
+    socket.data?.closed(error);
+  },
+  error(socket: RawSocket, error: Error): void {
+    socket.data?.failed(error);
+  },
+};

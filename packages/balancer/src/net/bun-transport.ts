@@ -1,0 +1,127 @@
+// The transport on raw `Bun.listen` and `Bun.connect`. Sockets are made by libc and handed to Bun as descriptors:
+// listening ones so that accepting can stop without refusing anybody (the kernel goes on queueing), connecting ones so
+// that a connect that takes too long can be given up at once (Bun hands out no socket before it is open).
+
+import type { Address, Connection, ConnectionHandler, Listener, ListenOptions, Transport } from "./transport.ts";
+import { BunConnection, nobody, socketEvents, type ConnectionHost, type RawSocket } from "./bun-connection.ts";
+import { startConnect } from "./connecting-socket.ts";
+import { DescriptorGate } from "./descriptor-gate.ts";
+import { closeFd, duplicate, errno, errnoName, systemError } from "./libc.ts";
+import { Lingering } from "./lingering.ts";
+import { listeningPort, openListeningSocket, removeSocketFile } from "./listening-socket.ts";
+import { addressText } from "./socket-address.ts";
+
+/** What a transport can be built with. */
+export interface BunTransportOptions {
+  /** How many connections may be open at once. Default: the descriptor limit, less what the process itself needs. */
+  readonly maxConnections?: number;
+  /** Told of a handler that threw: a defect of ours; its connection is reset, the process goes on. */
+  readonly onDefect?: (error: unknown) => void;
+}
+
+/** Makes the transport of one process. */
+export function createBunTransport(options: BunTransportOptions = {}): Transport {
+  const onDefect = options.onDefect ?? ((error: unknown) => console.error("plimsoll: a connection handler failed:", error));
+  const lingering = new Lingering();
+  const gate = new DescriptorGate(options.maxConnections);
+  const host: ConnectionHost = {
+    freed: () => gate.freed(),
+    linger: (connection) => lingering.add(connection),
+    lingered: (connection) => lingering.delete(connection),
+    defect: onDefect,
+  };
+  const connectEvents = {
+    ...socketEvents,
+    open(socket: RawSocket): void {
+      socket.setNoDelay(true);
+      socket.data.socket = socket;
+    },
+    // Only for descriptors that Bun will not take, which is a defect of ours; without it the promise would be unhandled.
+    connectError(socket: RawSocket, error: Error): void {
+      socket.data?.closed(error);
+    },
+  };
+
+  return {
+    listen(listenOptions, accept): Listener {
+      return listen(host, gate, lingering, listenOptions, accept);
+    },
+
+    connect(address: Address, handler: ConnectionHandler): Connection {
+      const connection = new BunConnection(host, handler, null, address.kind === "tcp" ? address : unixTarget);
+      if (gate.isFull) {
+        lingering.clear();
+        if (gate.isFull) {
+          connection.abandon("unreachable", "EMFILE: no file descriptor left; raise `ulimit -n`");
+          return connection;
+        }
+      }
+      const started = startConnect(address);
+      if (typeof started !== "number") {
+        connection.abandon(started.refused ? "refused" : "unreachable", started.cause);
+        return connection;
+      }
+      gate.taken();
+      // `open` runs inside this call, before the connection is made; the first `drain` says that it is.
+      void Bun.connect({ fd: started, allowHalfOpen: true, data: connection, socket: connectEvents } as never);
+      return connection;
+    },
+  };
+}
+
+const unixTarget = { host: "", port: 0 };
+
+function listen(
+  host: ConnectionHost,
+  gate: DescriptorGate,
+  lingering: Lingering,
+  options: ListenOptions,
+  accept: (connection: Connection) => ConnectionHandler,
+): Listener {
+  const { address } = options;
+  const inherited = options.fd !== undefined;
+  const fd = options.fd ?? openListeningSocket(address, { reusePort: options.reusePort === true }).fd;
+  const acceptEvents = {
+    ...socketEvents,
+    open(socket: RawSocket): void {
+      const connection = new BunConnection(host, nobody, socket, undefined);
+      socket.data = connection;
+      socket.setNoDelay(true);
+      gate.taken();
+      connection.handler = accept(connection);
+      if (gate.shouldPause) {
+        lingering.clear();
+        if (gate.shouldPause) gate.pause();
+      }
+    },
+  };
+  // Bun closes the descriptor that it accepts from when it stops, so it gets a second one of the same socket.
+  let accepting: { stop(closeActive?: boolean): void } | undefined;
+  const start = (): void => {
+    const second = duplicate(fd);
+    const failure = second < 0 ? errno() : 0;
+    if (second < 0) {
+      throw systemError(failure, `Cannot listen on ${addressText(address)}: the descriptor ${fd} is ${errnoName(failure)}.`);
+    }
+    accepting = Bun.listen({ fd: second, allowHalfOpen: true, socket: acceptEvents } as never);
+  };
+  const stop = (): void => {
+    accepting?.stop(false);
+    accepting = undefined;
+  };
+  start();
+  const door = { open: start, shut: stop };
+  gate.add(door);
+  let closed = false;
+  return {
+    port: listeningPort(fd),
+    close(): void {
+      if (closed) return;
+      closed = true;
+      gate.delete(door);
+      stop();
+      closeFd(fd);
+      if (!inherited && address.kind === "unix") removeSocketFile(address.path);
+    },
+  };
+}

@@ -1,0 +1,28 @@
+// Begins a TCP or Unix connect without waiting for it.
+
+import type { Address } from "./transport.ts";
+import { closeFd, errno, errnoName, libc, linux } from "./libc.ts";
+import { encodeAddress } from "./socket-address.ts";
+
+/** Why a connect failed at once. */
+export interface ConnectFailure {
+  /** Somebody said no, rather than that there is no way. */
+  readonly refused: boolean;
+  readonly cause: string;
+}
+
+/** Returns the descriptor of a non-blocking socket that connects (or is connected already), or why it cannot. */
+export function startConnect(address: Address): number | ConnectFailure {
+  const encoded = encodeAddress(address);
+  if (typeof encoded === "string") return { refused: false, cause: encoded };
+  const fd = libc.socket(encoded.family, linux.SOCK_STREAM | linux.SOCK_NONBLOCK | linux.SOCK_CLOEXEC, 0);
+  if (fd < 0) return { refused: false, cause: errnoName(errno()) };
+  if (libc.connect(fd, encoded.bytes, encoded.bytes.length) === 0) return fd;
+  const number = errno();
+  // 0: something between the two calls overwrote it; the socket's own events will tell.
+  if (number === linux.EINPROGRESS || number === linux.EINTR || number === 0) return fd;
+  closeFd(fd);
+  // ENOENT: no such Unix socket. EAGAIN: its queue is full, which for a Unix socket is a refusal.
+  const refused = number === linux.ECONNREFUSED || number === linux.ENOENT || number === linux.EAGAIN;
+  return { refused, cause: errnoName(number) };
+}
