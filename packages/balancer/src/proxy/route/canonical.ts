@@ -47,6 +47,12 @@ export function canonicalPath(path: string): string {
   return path;
 }
 
+/** A prefix without the slash at its end, in canonical form; "" is the root. */
+export function canonicalPrefix(path: string): string {
+  const canonical = canonicalPath(path);
+  return canonical.endsWith("/") ? canonical.slice(0, -1) : canonical;
+}
+
 /**
  * What must be sent upstream instead of the received path, or null if that may go as it is. Not null where the received
  * spelling would be read differently by different programs: dot segments, backslashes (the WHATWG URL parser makes
@@ -68,7 +74,12 @@ export function forwardedPath(path: string): string | null {
  */
 export function below(path: string, prefix: string): string | null {
   const canonical = canonicalPath(path);
-  if (canonical !== path && startsBelow(path, prefix) && startsBelow(canonical, prefix) && forwardedPath(path) === null) {
+  if (
+    canonical !== path &&
+    startsBelow(path, prefix) &&
+    startsBelow(canonical, prefix) &&
+    forwardedPath(path) === null
+  ) {
     return path.slice(prefix.length);
   }
   return startsBelow(canonical, prefix) ? canonical.slice(prefix.length) : null;

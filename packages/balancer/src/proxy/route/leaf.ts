@@ -21,7 +21,7 @@ export function buildLeaf(matchers: readonly Matcher[]): Leaf {
     (a, b) => compareRanks(a, b) || byText(leadKey(a), leadKey(b)) || a.index - b.index,
   );
   const groups: Group[] = [];
-  for (let from = 0; from < sorted.length; ) {
+  for (let from = 0; from < sorted.length;) {
     const first = sorted[from]!;
     const key = leadKey(first);
     let to = from + 1;

@@ -1,7 +1,7 @@
 // One route's match, compiled: its parts in canonical form, its conditions as values that can be asked, its rank.
 import { CidrSet, overlaps, parseCidr, type Cidr } from "../../base/cidr.ts";
 import type { HostMatch, MatchPlan, RoutePlan, ValueMatch } from "../plan.ts";
-import { canonicalPath } from "./canonical.ts";
+import { canonicalPath, canonicalPrefix } from "./canonical.ts";
 import { literalStart } from "./literal-start.ts";
 import type { RequestView } from "./view.ts";
 
@@ -66,12 +66,6 @@ function pathForm(match: MatchPlan): PathForm {
   if (path.kind === "any") return path;
   const prefix = canonicalPrefix(path.path);
   return prefix === "" ? { kind: "any" } : { kind: "prefix", path: prefix, segments: prefix.slice(1).split("/") };
-}
-
-/** A prefix without the slash at its end, in canonical form; "" is the root. */
-export function canonicalPrefix(path: string): string {
-  const canonical = canonicalPath(path);
-  return canonical.endsWith("/") ? canonical.slice(0, -1) : canonical;
 }
 
 function methodSet(methods: readonly string[]): ReadonlySet<string> | null {

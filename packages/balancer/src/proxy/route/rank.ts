@@ -25,7 +25,8 @@ const criteria: readonly Criterion[] = [
   },
   {
     compare: (a, b) => methodCount(a) - methodCount(b),
-    words: (a, b) => (b.methods === null ? "it names its methods" : `it names fewer methods (${methodCount(a)} < ${methodCount(b)})`),
+    words: (a, b) =>
+      b.methods === null ? "it names its methods" : `it names fewer methods (${methodCount(a)} < ${methodCount(b)})`,
   },
   {
     compare: (a, b) => conditionCount(b) - conditionCount(a),

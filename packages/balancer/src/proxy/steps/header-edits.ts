@@ -1,0 +1,150 @@
+// Header edits of a route: which fields do not pass, and which lines are put behind those that do. Lines without
+// placeholders are bytes from the start; the rest is filled in once per request.
+import type { Fields } from "@plimsoll/wire/http1";
+import { hashName } from "@plimsoll/wire/http1";
+import { copyBytes, latin1, spells } from "../../base/bytes.ts";
+import type { HeaderEditsPlan } from "../plan.ts";
+import { type FixedAnswer, oneLine } from "./fixed.ts";
+
+/** Names that may stand in braces in a header value. */
+export const headerPlaceholders = ["client", "host", "requestId", "scheme"] as const;
+type Placeholder = (typeof headerPlaceholders)[number];
+
+/** Bytes to copy, or something of the request to fill in. */
+type Part = Uint8Array | Placeholder;
+
+/** Longest request id that is filled in; the exchange takes none that is longer. */
+const longestId = 128;
+const nothing = new Uint8Array(0);
+const token = new RegExp(`\\{(${headerPlaceholders.join("|")})\\}`);
+
+/** Which names do not pass. */
+class Removal {
+  readonly #hashes: Int32Array;
+  readonly #names: readonly string[];
+  /** One bit for each hash's low five bits: most fields are told apart by one AND. */
+  readonly #mask: number;
+
+  constructor(names: readonly string[]) {
+    this.#names = names;
+    this.#hashes = Int32Array.from(names, hashName);
+    this.#mask = this.#hashes.reduce((mask, hash) => mask | (1 << (hash & 31)), 0);
+  }
+
+  has(bytes: Uint8Array, from: number, to: number, hash: number): boolean {
+    if ((this.#mask & (1 << (hash & 31))) === 0) return false;
+    const hashes = this.#hashes;
+    for (let i = 0; i < hashes.length; i++) {
+      if (hashes[i] === hash && spells(bytes, from, to, this.#names[i]!)) return true;
+    }
+    return false;
+  }
+
+  hasName(name: string): boolean {
+    return this.#names.includes(name.toLowerCase());
+  }
+}
+
+/** The edits of one route in one direction. What they do never changes, so all requests of the route share them. */
+export class HeaderEdits {
+  /** Most bytes that `write` will add, once prepared. */
+  readonly room: number;
+  /** Whether X-Request-Id is the operator's affair: then we write none. */
+  readonly ownsRequestId: boolean;
+  readonly #removal: Removal;
+  readonly #parts: readonly Part[];
+  /** Whether something but a request id is still to be filled in. */
+  readonly #open: boolean;
+  #strippedFrom: Uint8Array = nothing;
+  #stripped: Uint8Array = nothing;
+
+  constructor(removal: Removal, parts: readonly Part[]) {
+    this.#removal = removal;
+    this.ownsRequestId = removal.hasName("x-request-id");
+    this.#parts = parts;
+    this.#open = parts.some((part) => typeof part === "string" && part !== "requestId");
+    this.room = parts.reduce((sum, part) => sum + (typeof part === "string" ? longestId : part.length), 0);
+  }
+
+  /** Whether field `index` of a parsed head must not pass: it is removed, or set anew. */
+  removes(bytes: Uint8Array, fields: Fields, index: number): boolean {
+    const { at } = fields;
+    return this.#removal.has(bytes, at[index * 4]!, at[index * 4 + 1]!, fields.hashes[index]!);
+  }
+
+  /**
+   * The edits with host, scheme and client filled in; themselves where no value has a placeholder. The result belongs to
+   * one request.
+   */
+  prepare(request: { host(): string }, scheme: string, client: string): HeaderEdits {
+    if (!this.#open) return this;
+    const values = { client, host: request.host(), scheme };
+    const filled = this.#parts.map((part) =>
+      typeof part === "string" && part !== "requestId" ? latin1(oneLine(values[part])) : part,
+    );
+    return new HeaderEdits(this.#removal, filled);
+  }
+
+  /**
+   * Writes the new lines at `at`, where there is `room`; returns the position after them. Bytes [idFrom, idTo) of `id` are
+   * the request id. What is not prepared is left empty.
+   */
+  write(to: Uint8Array, at: number, id: Uint8Array = nothing, idFrom = 0, idTo = 0): number {
+    const parts = this.#parts;
+    for (let i = 0; i < parts.length; i++) {
+      const part = parts[i]!;
+      if (typeof part !== "string") at = copyBytes(to, at, part, 0, part.length);
+      else if (part === "requestId" && idTo - idFrom <= longestId) at = copyBytes(to, at, id, idFrom, idTo);
+    }
+    return at;
+  }
+
+  /** Those of our own lines (each "Name: value" with its CRLF) that these edits let pass. The last result is kept. */
+  passing(lines: Uint8Array): Uint8Array {
+    if (lines === this.#strippedFrom) return this.#stripped;
+    this.#strippedFrom = lines;
+    const all = Buffer.from(lines).toString("latin1").split("\r\n");
+    const kept = all.filter((line) => line !== "" && !this.#removal.hasName(line.slice(0, line.indexOf(":"))));
+    this.#stripped = kept.length === all.length - 1 ? lines : latin1(kept.map((line) => line + "\r\n").join(""));
+    return this.#stripped;
+  }
+
+  /** An answer of our own with (prepared) edits applied. */
+  applyTo(answer: FixedAnswer, id: Uint8Array = nothing, idFrom = 0, idTo = 0): FixedAnswer {
+    const own = this.passing(answer.lines);
+    const lines = new Uint8Array(own.length + this.room);
+    lines.set(own);
+    return { ...answer, lines: lines.subarray(0, this.write(lines, own.length, id, idFrom, idTo)) };
+  }
+}
+
+/** Compiles edits; null where there are none. To set is to remove all of that name and to add one. */
+export function compileHeaderEdits(plan: HeaderEditsPlan): HeaderEdits | null {
+  const { set, add, remove } = plan;
+  if (set.length === 0 && add.length === 0 && remove.length === 0) return null;
+  const names = new Set([...remove, ...set.map(([name]) => name)].map((name) => name.toLowerCase()));
+  return new HeaderEdits(new Removal([...names]), compileLines([...set, ...add]));
+}
+
+/** Neighbouring literal bytes are joined, so edits without placeholders are one copy. */
+function compileLines(lines: readonly (readonly [string, string])[]): readonly Part[] {
+  const parts: Part[] = [];
+  let literal = "";
+  for (const [name, value] of lines) {
+    literal += name + ": ";
+    // With a group in the pattern, split gives text and placeholder in turn.
+    oneLine(value)
+      .split(token)
+      .forEach((piece, i) => {
+        if (i % 2 === 0) {
+          literal += piece;
+          return;
+        }
+        parts.push(Buffer.from(literal, "utf8"), piece as Placeholder);
+        literal = "";
+      });
+    literal += "\r\n";
+  }
+  if (literal !== "") parts.push(Buffer.from(literal, "utf8"));
+  return parts;
+}
