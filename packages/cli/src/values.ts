@@ -42,7 +42,7 @@ export function showHostPort(address: HostPort): string {
 export function duration(text: string): number {
   const reading = parseDuration(text);
   if (typeof reading === "number") return reading;
-  throw new UsageError(`"${text}": ${reading.reason} ${reading.hint}`);
+  throw new UsageError(`"${text}": ${reading.reason}; ${reading.hint}.`);
 }
 
 /** "k:v" or "k: v" as a pair, the name in lower case. */

@@ -165,14 +165,20 @@ export class AppManager {
         this.#voice.tell({ kind: "elsewhere", name: slot.name, port, ports }),
       );
       slot.starting = null;
-      if ("doubt" in outcome && !this.#stopping && !run.unwanted) {
+      if ("doubt" in outcome && run.exit === null && !this.#stopping && !run.unwanted) {
         const after = run.readyAt - run.startedAt;
         this.#voice.tell({ kind: "ready", name: slot.name, port, after, doubt: outcome.doubt });
         return run;
       }
       const calledOff = run.unwanted;
       await this.#end(run);
-      if (calledOff || this.#stopping || "doubt" in outcome) return null;
+      if (calledOff || this.#stopping) return null;
+      if ("doubt" in outcome) {
+        // Ready and gone in the same breath.
+        const lived = this.#host.now() - run.startedAt;
+        this.#voice.tell({ kind: "fell", name: slot.name, exit: run.exit ?? { code: null, signal: "" }, lived });
+        return null;
+      }
       if (!lostPort(outcome) || attempt === portTries) return this.#notStarted(slot, outcome);
     }
   }
