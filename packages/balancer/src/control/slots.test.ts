@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import type { EndpointPlan, PoolPlan } from "../pool/plan.ts";
+import type { EnginePlan } from "../proxy/assemble.ts";
 import type { ListenerPlan } from "../proxy/plan.ts";
-import type { EnginePlan } from "./messages.ts";
 import { endpointKey, Slots, type SlotClaim, type SlotUse } from "./slots.ts";
 
 function endpoint(port: number, id = `127.0.0.1:${port}`): EndpointPlan {

@@ -3,9 +3,9 @@
 // A slot that is given back is reused late and only when nothing counts in it any more: exchanges that began before a
 // reload still write to it.
 import type { EndpointPlan, PoolPlan } from "../pool/plan.ts";
+import type { EnginePlan } from "../proxy/assemble.ts";
 import type { ListenerPlan } from "../proxy/plan.ts";
 import type { TableShape } from "../observe/table.ts";
-import type { EnginePlan } from "./messages.ts";
 
 /** What the registry asks of the table. */
 export interface SlotUse {

@@ -1,0 +1,59 @@
+// Plan + what names resolve to + what was set at run time = what the engine runs. Pure: the one place where the three
+// meet, so that a reload, a DNS answer and `up`'s instances all take the same path.
+import type { NamePlan, Plan } from "../config/plan.ts";
+import type { EndpointPlan } from "../pool/plan.ts";
+import type { EnginePlan } from "../proxy/assemble.ts";
+
+/** One address that a name stands for. */
+export interface ResolvedAddress {
+  readonly host: string;
+  readonly port: number;
+  /** Share within its answer; 1 where DNS tells none. */
+  readonly weight: number;
+  /** Of a lower priority than the best of its answer (SRV). */
+  readonly backup: boolean;
+}
+
+/** Last good answers by `NamePlan.id`. */
+export type Answers = ReadonlyMap<string, readonly ResolvedAddress[]>;
+
+/** Endpoints set at run time, by pool: they replace what the plan says. */
+export type Replacements = ReadonlyMap<string, readonly EndpointPlan[]>;
+
+/** Every name of a plan, each once. */
+export function namesOf(plan: Plan): NamePlan[] {
+  const names = new Map<string, NamePlan>();
+  for (const source of plan.pools) for (const name of source.names) names.set(name.id, name);
+  return [...names.values()];
+}
+
+/** The plan with every name replaced by the endpoints it stands for; a name without an answer stands for none. */
+export function compose(plan: Plan, answers: Answers, replacements: Replacements): EnginePlan {
+  return {
+    listeners: plan.listeners,
+    pools: plan.pools.map(({ pool, names }) => {
+      const replaced = replacements.get(pool.name);
+      if (replaced !== undefined) return { ...pool, endpoints: replaced };
+      if (names.length === 0) return pool;
+      const resolved = names.flatMap((name) => (answers.get(name.id) ?? []).map((each) => endpointOf(name, each)));
+      return { ...pool, endpoints: distinct([...pool.endpoints, ...resolved]) };
+    }),
+  };
+}
+
+function endpointOf(name: NamePlan, address: ResolvedAddress): EndpointPlan {
+  const host = address.host.includes(":") ? `[${address.host}]` : address.host;
+  return {
+    slot: -1,
+    id: `${name.id}@${host}${name.kind === "srv" ? `:${address.port}` : ""}`,
+    address: { kind: "tcp", host: address.host, port: address.port },
+    weight: name.weight * address.weight,
+    zone: name.zone,
+    backup: name.backup || address.backup,
+  };
+}
+
+function distinct(endpoints: readonly EndpointPlan[]): EndpointPlan[] {
+  const seen = new Set<string>();
+  return endpoints.filter((each) => !seen.has(each.id) && seen.add(each.id) !== undefined);
+}

@@ -1,0 +1,161 @@
+// What state every endpoint is in and why: what its probes say, and above that what an operator said. The supervisor alone
+// writes states to the shared table; every worker reads them there before it picks.
+import type { Clock } from "../base/clock.ts";
+import type { Log } from "../observe/log.ts";
+import { EndpointState, StateCell, type SharedTable } from "../observe/table.ts";
+import type { EndpointPlan, PoolPlan } from "../pool/plan.ts";
+import { endpointKey } from "./slots.ts";
+
+/** What probes say. "unknown" until the first has passed. */
+export type Verdict = "unknown" | "ready" | "unready";
+/** What an operator may ask for; "ready" leaves it to the probes again. */
+export type AskedState = "ready" | "draining" | "disabled";
+/** What workers see. */
+export type SeenState = Verdict | "draining" | "disabled";
+
+/** One endpoint's state, for status and events. */
+export interface StateEntry {
+  readonly pool: PoolPlan;
+  readonly endpoint: EndpointPlan;
+  readonly verdict: Verdict;
+  readonly asked: AskedState;
+  readonly state: SeenState;
+  /** Why it is in this state: a sentence. */
+  readonly reason: string;
+  /** Wall-clock ms of the last change of `state`. */
+  readonly since: number;
+}
+
+/** All endpoints of the running plan. */
+export class EndpointStates {
+  readonly #table: SharedTable;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  #entries = new Map<string, StateEntry>();
+  /** Pools in which nobody is ready, so that it is told once. */
+  #unreadyPools = new Set<string>();
+
+  constructor(table: SharedTable, clock: Clock, log: Log) {
+    this.#table = table;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /** The entry of an endpoint, or undefined when the running plan has none of that name. */
+  find(pool: string, id: string): StateEntry | undefined {
+    for (const entry of this.#entries.values()) {
+      if (entry.pool.name === pool && entry.endpoint.id === id) return entry;
+    }
+    return undefined;
+  }
+
+  of(pool: string, endpoint: EndpointPlan): StateEntry | undefined {
+    return this.#entries.get(endpointKey(pool, endpoint));
+  }
+
+  /** Takes on the pools of a new plan, slots given out. What stays keeps its state; what is new begins as unknown. */
+  apply(pools: readonly PoolPlan[]): void {
+    const next = new Map<string, StateEntry>();
+    for (const pool of pools) {
+      for (const endpoint of pool.endpoints) {
+        const key = endpointKey(pool.name, endpoint);
+        const entry = this.#carry(this.#entries.get(key), pool, endpoint);
+        next.set(key, entry);
+        this.#store(entry);
+      }
+    }
+    this.#entries = next;
+    for (const name of this.#unreadyPools) {
+      if (!pools.some((pool) => pool.name === name)) this.#unreadyPools.delete(name);
+    }
+    for (const pool of pools) this.#judgePool(pool);
+  }
+
+  /** Tells what the probes of an endpoint say now. `reason` is a sentence: what was seen, how many in a row. */
+  judge(pool: string, endpoint: EndpointPlan, verdict: Verdict, reason: string): void {
+    const entry = this.of(pool, endpoint);
+    if (entry === undefined || entry.verdict === verdict) return;
+    const asked = entry.asked === "ready";
+    this.#change({ ...entry, verdict, reason: asked ? reason : entry.reason });
+    if (!asked) return;
+    const name = `${pool}/${endpoint.id}`;
+    const level = verdict === "ready" ? "info" : "warn";
+    this.#log.event(level, `endpoint.${verdict}`, `${name} is ${verdict}: ${reason}`, { pool, endpoint: endpoint.id });
+  }
+
+  /** Does what an operator asks. Returns "" or a sentence that says what is wrong. */
+  ask(pool: string, id: string, asked: AskedState, reason: string): string {
+    const entry = this.find(pool, id);
+    if (entry === undefined) return this.#unknown(pool, id);
+    if (entry.asked === asked) return "";
+    this.#change({ ...entry, asked, reason });
+    const state = seen(entry.verdict, asked);
+    this.#log.event("info", `endpoint.${state}`, `${pool}/${id} is ${state}: ${reason}`, { pool, endpoint: id });
+    return "";
+  }
+
+  #unknown(pool: string, id: string): string {
+    const ids = [...this.#entries.values()].flatMap((entry) => (entry.pool.name === pool ? [entry.endpoint.id] : []));
+    if (ids.length > 0) return `pool ${pool} has no endpoint ${id}; it has ${ids.join(", ")}`;
+    const names = new Set([...this.#entries.values()].map((entry) => entry.pool.name));
+    return `there is no endpoint in a pool called ${pool}; pools with endpoints are ${[...names].join(", ") || "none"}`;
+  }
+
+  #carry(old: StateEntry | undefined, pool: PoolPlan, endpoint: EndpointPlan): StateEntry {
+    const fresh = pool.readiness === null ? "not probed" : "not probed yet";
+    if (old === undefined) {
+      const since = this.#clock.wall();
+      return { pool, endpoint, verdict: "unknown", asked: "ready", state: "unknown", reason: fresh, since };
+    }
+    const kept = { ...old, pool, endpoint };
+    // What the old probes said means nothing once there are none.
+    if (pool.readiness === null) return withState({ ...kept, verdict: "unknown", reason: reasonOf(old, fresh) }, this.#clock);
+    // It had traffic without being probed. It keeps it until a probe says otherwise: else a reload that adds a probe
+    // would take the whole pool out of rotation for a moment.
+    if (old.pool.readiness === null) {
+      return withState({ ...kept, verdict: "ready", reason: reasonOf(old, "taken for ready until its first probe") }, this.#clock);
+    }
+    return kept;
+  }
+
+  #change(entry: StateEntry): void {
+    const next = withState(entry, this.#clock);
+    this.#entries.set(endpointKey(next.pool.name, next.endpoint), next);
+    this.#store(next);
+    this.#judgePool(next.pool);
+  }
+
+  #store(entry: StateEntry): void {
+    const at = this.#table.state(entry.endpoint.slot);
+    this.#table.cells[at + StateCell.state] = EndpointState[entry.state];
+    this.#table.cells[at + StateCell.since] = entry.since;
+  }
+
+  /** A pool in which no probed endpoint is left is what an operator is woken for. */
+  #judgePool(pool: PoolPlan): void {
+    if (pool.readiness === null || pool.endpoints.length === 0) return;
+    const entries = pool.endpoints.flatMap((endpoint) => this.of(pool.name, endpoint) ?? []);
+    const ready = entries.some((entry) => entry.state === "ready");
+    const judged = entries.every((entry) => entry.state !== "unknown");
+    if (ready && this.#unreadyPools.delete(pool.name)) {
+      this.#log.event("info", "pool.ready", `pool ${pool.name} has a ready endpoint again`, { pool: pool.name });
+    } else if (!ready && judged && !this.#unreadyPools.has(pool.name)) {
+      this.#unreadyPools.add(pool.name);
+      const then = pool.failOpen ? "requests go to unready ones rather than to nobody (fail open)" : "requests are answered with 503";
+      this.#log.event("error", "pool.unready", `no endpoint of pool ${pool.name} is ready; ${then}`, { pool: pool.name });
+    }
+  }
+}
+
+function seen(verdict: Verdict, asked: AskedState): SeenState {
+  return asked === "ready" ? verdict : asked;
+}
+
+function reasonOf(old: StateEntry, fresh: string): string {
+  return old.asked === "ready" ? fresh : old.reason;
+}
+
+function withState(entry: StateEntry, clock: Clock): StateEntry {
+  const state = seen(entry.verdict, entry.asked);
+  return state === entry.state ? entry : { ...entry, state, since: clock.wall() };
+}

@@ -1,0 +1,37 @@
+// What signals mean to the supervisor.
+
+export interface SignalActions {
+  /** SIGTERM, SIGINT. */
+  stop(signal: string): void;
+  /** A second one: no more patience. */
+  stopNow(signal: string): void;
+  /** SIGHUP. */
+  reload(): void;
+  /** SIGUSR1, for logrotate. */
+  reopenLogs(): void;
+}
+
+/** Listens for signals until the returned function is called. */
+export function listenForSignals(actions: SignalActions): () => void {
+  let stops = 0;
+  const stop = (signal: string) => {
+    if (stops++ === 0) actions.stop(signal);
+    else actions.stopNow(signal);
+  };
+  const reload = () => actions.reload();
+  const reopen = () => actions.reopenLogs();
+  // A closed terminal or log collector must not end the program: writing to it fails, and that is enough.
+  const ignore = () => {};
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
+  process.on("SIGHUP", reload);
+  process.on("SIGUSR1", reopen);
+  process.on("SIGPIPE", ignore);
+  return () => {
+    process.off("SIGTERM", stop);
+    process.off("SIGINT", stop);
+    process.off("SIGHUP", reload);
+    process.off("SIGUSR1", reopen);
+    process.off("SIGPIPE", ignore);
+  };
+}

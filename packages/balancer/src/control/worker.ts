@@ -1,0 +1,242 @@
+// A worker process: an engine, told by its supervisor what to run. It decides nothing: signals meant for the whole process
+// group (Ctrl-C, systemd's stop) are left to the supervisor, and when the supervisor is gone it finishes what it has and
+// exits, so that nobody serves a configuration that nobody can change any more.
+import { every, after, systemClock, systemRandom } from "../net/clock.ts";
+import { createBunTransport } from "../net/bun-transport.ts";
+import { receiveDescriptors } from "../net/descriptor-passing.ts";
+import { closeFd } from "../net/listening-socket.ts";
+import type { Listener } from "../net/transport.ts";
+import { startWheel, Wheel } from "../net/wheel.ts";
+import { SharedTable, WorkerCell } from "../observe/table.ts";
+import type { EnginePlan } from "../proxy/assemble.ts";
+import type { Engine, EngineOptions, Prepared } from "../proxy/engine.ts";
+import type { FromWorker, SocketOffer, ToWorker } from "./messages.ts";
+import { WorkerLog } from "./worker-log.ts";
+
+/** Where the supervisor put the channel for descriptors. */
+const descriptorChannel = 3;
+/** Ms between two calls of the engine's tick. */
+const tickInterval = 25;
+/** Ms that the access log may take to write its last lines. */
+const logPatience = 1000;
+
+/** The part of an engine that a worker calls. */
+export type WorkerEngine = Pick<Engine, "prepare" | "listen" | "tick" | "stop">;
+export type CreateEngine = (options: EngineOptions) => WorkerEngine;
+
+type PrepareMessage = ToWorker & { kind: "prepare" };
+
+/** A snapshot between prepare and commit. */
+interface Waiting {
+  readonly generation: number;
+  readonly prepared: Prepared;
+  readonly message: PrepareMessage;
+  /** Descriptors that came with it, by socket key. */
+  readonly fresh: ReadonlyMap<string, number>;
+}
+
+/** Runs a worker in this process until it is told to stop. Called once, by the process's entry. */
+export function runWorker(createEngine: CreateEngine): void {
+  const worker = new Worker(createEngine);
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"] as const) process.on(signal, () => {});
+  process.on("message", (message) => worker.hear(message as ToWorker));
+  process.on("disconnect", () => worker.stop());
+  process.on("uncaughtException", (error) => worker.defect(error));
+  process.on("unhandledRejection", (error) => worker.defect(error));
+  tell({ kind: "hello" });
+}
+
+function tell(message: FromWorker): void {
+  try {
+    process.send?.(message);
+  } catch {
+    // The supervisor is gone; "disconnect" follows.
+  }
+}
+
+class Worker {
+  readonly #createEngine: CreateEngine;
+  #engine: WorkerEngine | null = null;
+  #log: WorkerLog | null = null;
+  #waiting: Waiting | null = null;
+  /** Accepting, by socket key. */
+  readonly #listeners = new Map<string, Listener>();
+  #cells: Float64Array = new Float64Array(0);
+  #own = 0;
+  #window = 0;
+  #stopping = false;
+
+  constructor(createEngine: CreateEngine) {
+    this.#createEngine = createEngine;
+  }
+
+  hear(message: ToWorker): void {
+    switch (message.kind) {
+      case "begin":
+        this.#begin(message);
+        return;
+      case "prepare":
+        tell({ kind: "prepared", generation: message.generation, problem: this.#prepare(message) });
+        return;
+      case "commit":
+        tell({ kind: "committed", generation: message.generation, problem: this.#commit(message.generation) });
+        return;
+      case "discard":
+        if (this.#waiting?.generation === message.generation) this.#discard();
+        return;
+      case "reopen":
+        this.#log?.reopen();
+        return;
+      case "stop":
+        this.#window = message.window;
+        this.stop();
+        return;
+    }
+  }
+
+  /** Finishes what is in flight, writes the log's last lines, exits. */
+  stop(): void {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    void this.#finish();
+  }
+
+  /** An exception that nobody expected: what state the engine is in is unknown, so another process takes over. */
+  defect(error: unknown): void {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    tell({ kind: "event", level: "error", name: "worker.defect", text, fields: {} });
+    // The channel writes before the next turn of the loop; a moment is enough.
+    after(50, () => process.exit(70));
+  }
+
+  #begin(message: ToWorker & { kind: "begin" }): void {
+    const table = SharedTable.open(message.table);
+    this.#cells = table.cells;
+    this.#own = table.worker(message.row);
+    this.#cells[this.#own + WorkerCell.pid] = process.pid;
+    this.#cells[this.#own + WorkerCell.started] = systemClock.wall();
+    const wheel = new Wheel(systemClock.now());
+    startWheel(wheel, systemClock);
+    this.#log = new WorkerLog(table, message.row, (level, name, text) =>
+      tell({ kind: "event", level, name, text, fields: {} }),
+    );
+    const problem = this.#log.use(message.log);
+    if (problem !== "") tell({ kind: "event", level: "error", name: "log.trouble", text: problem, fields: {} });
+    const engine = this.#createEngine({
+      transport: createBunTransport(),
+      clock: systemClock,
+      random: systemRandom,
+      wheel,
+      table,
+      row: message.row,
+      log: message.log.access === "none" ? null : this.#log,
+    });
+    this.#engine = engine;
+    every(tickInterval, () => engine.tick(systemClock.now()));
+    this.#beat();
+    every(1000, () => this.#beat());
+  }
+
+  #beat(): void {
+    this.#cells[this.#own + WorkerCell.heartbeat] = systemClock.wall();
+    this.#cells[this.#own + WorkerCell.rss] = process.memoryUsage.rss();
+    this.#log?.count();
+  }
+
+  /** Builds a snapshot and takes in its sockets; "" or the problem. */
+  #prepare(message: PrepareMessage): string {
+    if (this.#waiting !== null) this.#discard();
+    const fresh = takeDescriptors(message.fresh);
+    const problem = this.#build(message, fresh);
+    if (problem !== "") closeAll(fresh);
+    return problem;
+  }
+
+  #build(message: PrepareMessage, fresh: ReadonlyMap<string, number>): string {
+    if (this.#engine === null) return "the worker was not told who it is";
+    if (this.#stopping) return "the worker is stopping";
+    for (const key of message.fresh) {
+      if (!fresh.has(key)) return `the socket of ${key} did not arrive`;
+    }
+    const logProblem = this.#log?.check(message.log) ?? "";
+    if (logProblem !== "") return logProblem;
+    const prepared = this.#engine.prepare(message.plan);
+    if ("problem" in prepared) return prepared.problem;
+    this.#waiting = { generation: message.generation, prepared, message, fresh };
+    return "";
+  }
+
+  #discard(): void {
+    const waiting = this.#waiting;
+    this.#waiting = null;
+    if (waiting === null) return;
+    waiting.prepared.discard();
+    closeAll(waiting.fresh);
+  }
+
+  /** Switches to the snapshot that was built; "" or the problem. */
+  #commit(generation: number): string {
+    const waiting = this.#waiting;
+    if (waiting === null || waiting.generation !== generation) return `generation ${generation} was never prepared`;
+    this.#waiting = null;
+    const { message, fresh, prepared } = waiting;
+    prepared.commit();
+    this.#window = message.window;
+    const problem = this.#accept(message.plan, message.sockets, fresh);
+    const logProblem = this.#log?.use(message.log) ?? "";
+    if (logProblem !== "") tell({ kind: "event", level: "error", name: "log.trouble", text: logProblem, fields: {} });
+    this.#cells[this.#own + WorkerCell.snapshot] = generation;
+    return problem;
+  }
+
+  #accept(plan: EnginePlan, sockets: readonly SocketOffer[], fresh: ReadonlyMap<string, number>): string {
+    const wanted = new Set(sockets.map((socket) => socket.key));
+    for (const [key, listener] of this.#listeners) {
+      if (wanted.has(key)) continue;
+      listener.close();
+      this.#listeners.delete(key);
+    }
+    for (const { key, listener: name } of sockets) {
+      const fd = fresh.get(key);
+      const listener = plan.listeners.find((each) => each.name === name);
+      if (fd === undefined || listener === undefined) continue;
+      try {
+        const opened = this.#engine?.listen(name, fd, { kind: "tcp", ...listener.address });
+        if (opened !== undefined) this.#listeners.set(key, opened);
+      } catch (error) {
+        return `listener ${name}: ${(error as Error).message}`;
+      }
+    }
+    return "";
+  }
+
+  async #finish(): Promise<void> {
+    try {
+      await this.#engine?.stop(this.#window);
+      const patience = new Promise<void>((resolve) => void after(logPatience, resolve));
+      await Promise.race([this.#log?.close(), patience]);
+    } finally {
+      process.exit(0);
+    }
+  }
+}
+
+/** The descriptors that were sent before the message that names them. */
+function takeDescriptors(keys: readonly string[]): Map<string, number> {
+  const taken = new Map<string, number>();
+  while (taken.size < keys.length) {
+    const received = receiveDescriptors(descriptorChannel);
+    if (received === null) break;
+    const key = new TextDecoder().decode(received.payload);
+    const [fd] = received.fds;
+    if (fd === undefined) continue;
+    // One of a change that was given up before this worker heard of it.
+    if (!keys.includes(key)) closeFd(fd);
+    else taken.set(key, fd);
+  }
+  return taken;
+}
+
+function closeAll(fds: ReadonlyMap<string, number>): void {
+  for (const fd of fds.values()) closeFd(fd);
+}
