@@ -1,0 +1,8 @@
+// Defaults that have no place in the schema, because what is left out there is taken from elsewhere first.
+import type { RetryPlan } from "../pool/plan.ts";
+
+/** Tries and budget of a pool that says nothing. More tries double orders and feed storms. */
+export const defaultRetry: RetryPlan = { attempts: 2, budget: 0.2 };
+
+/** Statuses that mean ready. */
+export const defaultExpect: readonly (readonly [number, number])[] = [[200, 299]];

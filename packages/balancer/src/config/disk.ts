@@ -1,0 +1,6 @@
+// The file system as loading needs it.
+import { readFileSync } from "node:fs";
+import type { FileReader } from "./error-pages.ts";
+
+/** Reads real files. Bytes that are not UTF-8 become U+FFFD. */
+export const disk: FileReader = { readFile: (path) => readFileSync(path, "utf8") };

@@ -1,0 +1,37 @@
+// Words of other balancers, and what they are called here: most people arrive with another one's file in mind.
+
+const ours: Readonly<Record<string, readonly string[]>> = {
+  listeners: ["frontend", "frontends", "entrypoints", "servers", "server", "bind"],
+  pools: ["upstream", "upstreams", "backend", "backends", "clusters", "cluster", "services", "targetgroups"],
+  endpoints: ["servers", "server", "targets", "target", "hosts", "instances", "members", "nodes", "backends", "upstreams"],
+  routes: ["rules", "routers", "locations", "location", "paths"],
+  address: ["listen", "bind", "url", "addr", "host"],
+  balance: ["algorithm", "lb", "lbpolicy", "policy", "strategy", "method", "loadbalancer"],
+  readiness: ["healthcheck", "healthchecks", "health", "check", "probe", "liveness"],
+  sticky: ["affinity", "session", "sessionaffinity", "stickiness", "stickysessions", "persistence", "iphash"],
+  tls: ["ssl", "https"],
+  match: ["when", "if", "matcher", "condition", "conditions"],
+  pool: ["proxypass", "backend", "upstream", "service", "cluster", "target", "forward", "to"],
+  respond: ["return", "fixed", "static", "response", "reply"],
+  answer: ["response"],
+  split: ["weighted", "canary", "weights"],
+  errorPages: ["errorpage", "errors", "errorfile"],
+  inFlight: ["maxconn", "maxconnections", "maxrequests", "concurrency"],
+  firstByte: ["read", "response", "server", "request", "readtimeout"],
+  maxBodyBytes: ["clientmaxbodysize", "maxbody", "bodylimit", "maxbodysize"],
+  expect: ["status", "statuses", "codes", "expectedstatus"],
+  fall: ["unhealthythreshold", "failures", "retries", "maxfails"],
+  rise: ["healthythreshold", "successes", "passes"],
+  trustedProxies: ["realip", "setrealipfrom", "trusted", "forwardedheaders"],
+  attempts: ["retries", "tries", "max", "count"],
+  methods: ["method", "verbs"],
+  source: ["ip", "sourceip", "cidr", "remoteaddr", "clientip"],
+  certificates: ["certs", "certificate", "cert"],
+};
+
+/** A hint for a key that is well known elsewhere, if its name here is among `known`. */
+export function foreignKeys(key: string, known: readonly string[]): string | undefined {
+  const plain = key.toLowerCase().replace(/[-_]/g, "");
+  const name = known.find((candidate) => ours[candidate]?.includes(plain) === true);
+  return name === undefined ? undefined : `here it is called "${name}"`;
+}

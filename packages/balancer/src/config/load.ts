@@ -1,0 +1,98 @@
+// Text -> Config -> Plan. The one way in for configuration from a file; `module.ts` is the one for TypeScript.
+import { checkShape, isConsequence } from "./check.ts";
+import type { Environment } from "./environment.ts";
+import { readErrorPages, type FileReader } from "./error-pages.ts";
+import { checkMeaning } from "./meaning.ts";
+import { findUnavailable } from "./not-yet.ts";
+import type { Places } from "./place.ts";
+import { planConfig } from "./plan-listeners.ts";
+import type { Plan } from "./plan.ts";
+import { sortProblems, type Finding, type Path, type Problem } from "./problem.ts";
+import type { Show } from "./issues.ts";
+import { readYaml } from "./yaml-read.ts";
+
+export type { FileReader } from "./error-pages.ts";
+
+/** A text and the file it came from. */
+export interface ConfigText {
+  readonly text: string;
+  /** Named in every problem; relative paths in the configuration are relative to its folder. */
+  readonly file: string;
+}
+
+/** Either a plan, with what is doubtful about it, or everything that is wrong: errors and warnings, sorted by place. */
+export type Loaded = { readonly plan: Plan; readonly warnings: readonly Problem[] } | { readonly problems: readonly Problem[] };
+
+/** Reads, checks and plans a YAML configuration. Never throws: whatever is wrong is a problem with its place. */
+export function loadConfig(source: ConfigText, environment: Environment, reader: FileReader): Loaded {
+  const reading = readYaml(source.text, source.file, environment);
+  if (reading.value === undefined) return { problems: sortProblems(reading.problems) };
+  return planValue(reading.value, reading, reader);
+}
+
+/** What is known of a value besides itself. */
+interface Known {
+  readonly places: Places;
+  readonly problems: readonly Problem[];
+  readonly unfilled: readonly Path[];
+}
+
+/** Checks and plans plain data. */
+export function planValue(written: unknown, known: Known, reader: FileReader): Loaded {
+  const { places, unfilled } = known;
+  const value = withoutExtensions(written);
+  const findings: Finding[] = findUnavailable(value);
+  const checked = checkShape(value, unfilled, shower(value, places));
+  findings.push(...checked.findings);
+  let plan: Plan | null = null;
+  if (checked.config !== null) {
+    const { config } = checked;
+    const read = readErrorPages(config, places.file, reader);
+    plan = planConfig(config, places.file, read.pages);
+    const meant = [...read.findings, ...checkMeaning({ config, plan, poolNames: keysOf(value, "pools") })];
+    findings.push(...believable(meant, checked.original, checked.removed));
+  }
+  const problems = sortProblems([...known.problems, ...findings.map((finding) => places.problem(finding))]);
+  if (plan === null || problems.some(({ severity }) => severity === "error")) return { problems };
+  return { plan, warnings: problems };
+}
+
+/** What holds in spite of the parts that could not be looked at. */
+function believable(findings: readonly Finding[], original: (path: Path) => Path, removed: readonly Path[]): Finding[] {
+  return findings
+    .map((finding) => ({ ...finding, path: original(finding.path) }))
+    .filter(({ path, severity }) => {
+      if (isConsequence(path, removed)) return false;
+      // A pool seems unused when the route that names it was wrong.
+      return severity === "error" || path[0] !== "pools" || path.length > 2 || !removed.some((hole) => hole[0] === "listeners");
+    });
+}
+
+/** `x-...` at the top is a place for anchors, as in Compose files; it means nothing to us. */
+function withoutExtensions(value: unknown): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).filter(([key]) => !key.startsWith("x-")));
+}
+
+function keysOf(value: unknown, key: string): string[] {
+  const inner: unknown = typeof value === "object" && value !== null ? Object.getOwnPropertyDescriptor(value, key)?.value : undefined;
+  return typeof inner === "object" && inner !== null ? Object.keys(inner) : [];
+}
+
+/** Longest part of a value that a message repeats. */
+const longestShown = 60;
+
+function shower(value: unknown, places: Places): Show {
+  return (path) => {
+    let current = value;
+    for (const [index, part] of path.entries()) {
+      if (places.substitution(path.slice(0, index + 1)) !== undefined || String(part) === "secret") return null;
+      if (typeof current !== "object" || current === null || !Object.hasOwn(current, part)) break;
+      current = (current as Record<string | number, unknown>)[part];
+    }
+    if (Array.isArray(current)) return "a list";
+    if (typeof current === "object" && current !== null) return "a map";
+    const text = typeof current === "string" ? JSON.stringify(current) : String(current);
+    return text.length > longestShown ? `${text.slice(0, longestShown)}...` : text;
+  };
+}

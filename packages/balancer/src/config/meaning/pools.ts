@@ -1,0 +1,67 @@
+// Whether the settings of one pool fit together.
+import { formatDuration } from "../../base/units.ts";
+import type { Meant } from "../meaning.ts";
+import { probeOf } from "../plan-pools.ts";
+import { error, formatPath, warning, type Finding, type Path } from "../problem.ts";
+import type { PoolConfig } from "../schema/pools.ts";
+
+export function checkPools({ config }: Meant): Finding[] {
+  return Object.entries(config.pools).flatMap(([name, pool]) => {
+    const path = ["pools", name];
+    return [...checkEndpoints(pool, path), ...checkReadiness(pool, path), ...checkHashKey(pool, path)];
+  });
+}
+
+function checkEndpoints(pool: PoolConfig, path: Path): Finding[] {
+  const findings: Finding[] = [];
+  const first = new Map<string, number>();
+  for (const [index, { address }] of pool.endpoints.entries()) {
+    // The same place under two names ("localhost:3000", "127.0.0.1:3000") is still one instance.
+    const place = JSON.stringify(address.kind === "address" ? address.address : address.id);
+    const earlier = first.get(place);
+    if (earlier === undefined) first.set(place, index);
+    else {
+      const where = formatPath([...path, "endpoints", earlier]);
+      findings.push(error([...path, "endpoints", index], `this endpoint is in the pool already: ${where}`, "remove one; for a larger part of the work, give it a weight"));
+    }
+  }
+  if (pool.endpoints.length > 0 && pool.endpoints.every(({ weight }) => weight === 0)) {
+    findings.push(error([...path, "endpoints"], "every endpoint has weight 0: none would get any work", "give at least one a weight above 0"));
+  } else if (pool.endpoints.length > 0 && pool.endpoints.every(({ backup }) => backup)) {
+    findings.push(warning([...path, "endpoints"], "every endpoint is a backup, so there is nothing to back up", "remove `backup` from those that should work"));
+  }
+  return findings;
+}
+
+function checkReadiness({ readiness }: PoolConfig, pool: Path): Finding[] {
+  const findings: Finding[] = [];
+  const path = [...pool, "readiness"];
+  const probe = probeOf(readiness);
+  if (readiness.timeout > readiness.interval) {
+    const [timeout, interval] = [formatDuration(readiness.timeout), formatDuration(readiness.interval)];
+    findings.push(error([...path, "timeout"], `the timeout (${timeout}) is longer than the interval (${interval}): probes would pile up`, `write ${interval} or less, or a longer interval`));
+  }
+  if (probe === "http" && readiness.path === undefined) {
+    findings.push(error(path, "an http probe needs a path", "write readiness: { path: /readyz }"));
+  }
+  if (probe !== "http") {
+    for (const key of ["path", "method", "host", "headers", "expect"] as const) {
+      if (readiness[key] === undefined) continue;
+      const why = readiness.probe === undefined ? "needs a `path`: without one, the probe is only a connection" : `has no meaning with probe: ${probe}`;
+      findings.push(error([...path, key], `"${key}" ${why}`, readiness.probe === undefined ? "add path: /readyz" : `remove ${key}, or write probe: http`));
+    }
+  }
+  return findings;
+}
+
+function checkHashKey({ balance, hashKey }: PoolConfig, pool: Path): Finding[] {
+  if (hashKey === undefined) return [];
+  const path = [...pool, "hashKey"];
+  const chosen = Object.values(hashKey).filter((value) => value !== undefined).length;
+  if (chosen !== 1) {
+    const wrong = chosen === 0 ? "nothing is chosen" : "one thing can be hashed, and several are chosen";
+    return [error(path, wrong, "write one of: { header: name }, { cookie: name }, { query: name }, source, path")];
+  }
+  if (balance === "ringHash" || balance === "maglev") return [];
+  return [warning(path, `balance: ${balance} hashes nothing, so this has no effect`, "write balance: ringHash or maglev, or remove hashKey")];
+}

@@ -1,0 +1,78 @@
+// A pool as it was written to a pool as it is planned.
+import type { EndpointPlan, HashKeyPlan, PoolPlan, ReadinessPlan } from "../pool/plan.ts";
+import { defaultExpect, defaultRetry } from "./defaults.ts";
+import type { NamePlan, PoolSource } from "./plan.ts";
+import type { EndpointConfig, PoolConfig } from "./schema/pools.ts";
+import type { ReadinessConfig } from "./schema/readiness.ts";
+
+/** Plans one pool. Slots are given out later, so they are -1. */
+export function planPool(name: string, config: PoolConfig): PoolSource {
+  const endpoints: EndpointPlan[] = [];
+  const names: NamePlan[] = [];
+  for (const endpoint of config.endpoints) {
+    const planned = planEndpoint(endpoint);
+    if ("slot" in planned) endpoints.push(planned);
+    else names.push(planned);
+  }
+  const pool: PoolPlan = {
+    slot: -1,
+    name,
+    endpoints,
+    balance: config.balance,
+    hashKey: planHashKey(config),
+    hashBalance: config.hashBalance,
+    zone: config.zone ?? "",
+    readiness: planReadiness(config.readiness),
+    failOpen: config.failOpen,
+    timeouts: config.timeouts,
+    retry: {
+      attempts: config.retry.attempts ?? defaultRetry.attempts,
+      budget: config.retry.budget ?? defaultRetry.budget,
+    },
+    limits: config.limits,
+    keepAlive: config.keepAlive,
+  };
+  return { pool, names };
+}
+
+function planEndpoint(config: EndpointConfig): EndpointPlan | NamePlan {
+  const { address, weight, backup } = config;
+  const zone = config.zone ?? "";
+  if (address.kind === "address") return { slot: -1, id: address.id, address: address.address, weight, zone, backup };
+  if (address.kind === "srv") return { id: address.id, kind: "srv", name: address.name, port: 0, weight, zone, backup };
+  return { id: address.id, kind: "address", name: address.name, port: address.port, weight, zone, backup };
+}
+
+function planHashKey(config: PoolConfig): HashKeyPlan | null {
+  const key = config.hashKey;
+  for (const from of ["header", "cookie", "query"] as const) {
+    const name = key?.[from];
+    if (name !== undefined) return { from, name };
+  }
+  if (key?.path === true) return { from: "path" };
+  if (key?.source === true) return { from: "source" };
+  return config.balance === "ringHash" || config.balance === "maglev" ? { from: "source" } : null;
+}
+
+/** What is tried when nothing is said: a request if there is a path for it, else a connection. */
+export function probeOf(config: ReadinessConfig): "http" | "tcp" | "off" {
+  return config.probe ?? (config.path === undefined ? "tcp" : "http");
+}
+
+function planReadiness(config: ReadinessConfig): ReadinessPlan | null {
+  const probe = probeOf(config);
+  if (probe === "off") return null;
+  const { interval, timeout, rise, fall } = config;
+  return {
+    probe,
+    path: config.path ?? "/",
+    method: config.method ?? "GET",
+    host: config.host ?? "",
+    headers: Object.entries(config.headers ?? {}),
+    expect: config.expect ?? defaultExpect,
+    interval,
+    timeout,
+    rise,
+    fall,
+  };
+}

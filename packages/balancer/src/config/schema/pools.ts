@@ -1,0 +1,127 @@
+// Pools: the instances of an application and how work is spread over them.
+import { z } from "zod";
+import { algorithms } from "../../pool/balance/table.ts";
+import type { AlgorithmName } from "../../pool/plan.ts";
+import { parseEndpoint } from "../address.ts";
+import { parseCookieName, parseHeaderName } from "../header-rules.ts";
+import { duration, flag, integer, notYet, oneOf, share, shortForms, shorthand, text, written } from "./leaf.ts";
+import { readinessSchema } from "./readiness.ts";
+import { retrySchema } from "./retry.ts";
+import { stickySchema } from "./sticky.ts";
+import { poolTlsSchema } from "./tls.ts";
+
+export const endpointSchema = shorthand(
+  "address",
+  z.strictObject({
+    address: written({ noun: "an address", hint: "write an address and a port: 127.0.0.1:3000" }, parseEndpoint)
+      .meta({ examples: ["127.0.0.1:3001", "[::1]:3000", "app.internal:3000", "srv+_http._tcp.app.internal", "unix:/run/app.sock"] })
+      .describe("Address and port, `unix:/path`, a DNS name and a port, or `srv+` and the name of an SRV record. Names are resolved again and again, and the last good answer is kept."),
+    weight: integer(0, 1000).default(1).describe("Its part of the work, relative to the others; 0 gets nothing new."),
+    zone: text("a zone").describe("Where it runs; see the pool's `zone`.").optional(),
+    backup: flag().default(false).describe("Used only when no other endpoint is usable."),
+  }),
+).describe("One instance of the application: its address, or more about it.");
+
+const hashKeySchema = (
+  z.preprocess(
+    (value): unknown => (value === "source" || value === "path" ? { [value]: true } : value),
+    z.strictObject({
+      header: written({ noun: "a header name", hint: "write x-tenant" }, parseHeaderName).describe("Name of a header.").optional(),
+      cookie: written({ noun: "a cookie name", hint: "write session" }, parseCookieName).describe("Name of a cookie.").optional(),
+      query: text("the name of a query parameter").describe("Name of a query parameter.").optional(),
+      source: z.literal(true).describe("The client's address.").optional(),
+      path: z.literal(true).describe("The path.").optional(),
+    }),
+  ) as unknown as z.ZodType<HashKeyConfig, HashKeyConfig | "source" | "path">
+)
+  .register(shortForms, { json: { enum: ["source", "path"] } })
+  .meta({ examples: [{ header: "x-tenant" }, "source"] })
+  .describe("What ringHash and maglev hash, one of: a header, a cookie, a query parameter, `source` (the client's address, the default), `path`.");
+
+interface HashKeyConfig {
+  readonly header?: string | undefined;
+  readonly cookie?: string | undefined;
+  readonly query?: string | undefined;
+  readonly source?: true | undefined;
+  readonly path?: true | undefined;
+}
+
+const algorithmNames = Object.keys(algorithms) as [AlgorithmName, ...AlgorithmName[]];
+
+/** Poolwide settings of later work: nothing is lost while they have no effect. */
+const laterSettings = {
+  drain: z
+    .strictObject({ window: duration().describe("Longest wait for what is in flight.").optional() })
+    .describe("How an endpoint leaves.")
+    .register(notYet, { severity: "warning", will: "an endpoint that leaves will finish what it has within this window" })
+    .optional(),
+  slowStart: duration({ zero: true })
+    .describe("Time in which a new or recovered endpoint comes up to its full share.")
+    .register(notYet, { severity: "warning", will: "a new or recovered endpoint will come up to its full share slowly" })
+    .optional(),
+  outliers: z
+    .strictObject({
+      maxEjected: share().describe("Most of the pool that may be ejected at a time.").optional(),
+      base: duration().describe("First time out; it grows with each further one.").optional(),
+    })
+    .describe("Ejects endpoints that do worse than their peers.")
+    .register(notYet, { severity: "warning", will: "endpoints that do worse than their peers will be ejected for a while" })
+    .optional(),
+  declared: z
+    .strictObject({
+      client: duration().describe("How long clients wait.").optional(),
+      app: duration().describe("How long the application works on a request at most.").optional(),
+      downstream: duration().describe("How long the application waits for what it calls.").optional(),
+    })
+    .describe("What the other rungs of the timeout hierarchy are set to.")
+    .register(notYet, { severity: "warning", will: "`check` will prove that each rung outlasts the one below it" })
+    .optional(),
+};
+
+export const poolSchema = z
+  .strictObject({
+    protocol: oneOf(["http1", "http2", "auto"])
+      .register(notYet, { severity: "error", will: "HTTP/2 will be spoken to the endpoints", except: ["http1"] })
+      .default("http1")
+      .describe("What is spoken to the endpoints."),
+    tls: poolTlsSchema.optional(),
+    endpoints: z.array(endpointSchema).min(1).meta({ examples: [["127.0.0.1:3001", { address: "127.0.0.1:3002", weight: 2 }]] }).describe("The instances."),
+    balance: oneOf(algorithmNames).default("p2c").describe("How an endpoint is picked for a request."),
+    hashKey: hashKeySchema.optional(),
+    hashBalance: z.number().min(0).max(10).default(1.25).describe("For ringHash: most share of the mean load that one endpoint may have before its keys go to the next; 0 for no bound."),
+    zone: text("a zone").describe("Where this balancer runs: endpoints of the same zone are preferred. No preference if left out.").optional(),
+    readiness: readinessSchema,
+    failOpen: flag().default(true).describe("When no endpoint is ready: send to all of them rather than to none. A shared dependency's blip must not become an outage."),
+    sticky: stickySchema.optional(),
+    retry: retrySchema("When a request is tried again, always at another endpoint: a failed connect for any method, else idempotent methods only.").prefault({}),
+    timeouts: z
+      .strictObject({
+        connect: duration().prefault("3s").describe("Longest wait for a connection."),
+        firstByte: duration().prefault("60s").describe("Longest wait for the first byte of an answer after the request was sent; beyond it 504."),
+        idle: duration().prefault("60s").describe("Longest silence within an answer or an upload."),
+        tunnelIdle: duration().prefault("1h").describe("Longest silence in a WebSocket or other tunnel."),
+      })
+      .prefault({})
+      .describe("How long endpoints are waited for."),
+    limits: z
+      .strictObject({
+        inFlight: integer(0, 1_000_000).default(0).describe("Most requests at a time for each endpoint, over all workers; 0 for no limit."),
+        queue: integer(0, 1_000_000).default(100).describe("Most requests that wait for room in the pool; more are answered with 503."),
+        queueTimeout: duration().prefault("1s").describe("Longest wait for room; beyond it 503."),
+      })
+      .prefault({})
+      .describe("How much the pool carries."),
+    keepAlive: z
+      .strictObject({
+        maxIdle: integer(0, 100_000).default(512).describe("Most idle connections kept for each endpoint, in each worker."),
+        idle: duration().prefault("4s").describe("Longest rest of a connection before it is used again, until the endpoint tells or shows its own: Node closes after 5 s, and whoever sends just then gets a reset."),
+        maxRequests: integer(0, 1_000_000_000).default(0).describe("Requests after which a connection is closed; 0 for no limit."),
+      })
+      .prefault({})
+      .describe("Connections to endpoints that are kept for the next request."),
+    ...laterSettings,
+  })
+  .describe("One pool.");
+
+export type PoolConfig = z.output<typeof poolSchema>;
+export type EndpointConfig = z.output<typeof endpointSchema>;

@@ -1,0 +1,64 @@
+// How a pool finds out which of its endpoints are ready.
+import { z } from "zod";
+import type { Misread } from "../../base/units.ts";
+import { parseHeaderValue, parseMethod, parseEditableName } from "../header-rules.ts";
+import { parseHost } from "../host.ts";
+import { duration, integer, oneOf, oneOrMany, shorthand, written } from "./leaf.ts";
+
+/** An inclusive range of statuses. */
+export type StatusRange = readonly [from: number, to: number];
+
+function parseStatusRange(text: string): StatusRange | Misread {
+  const hint = "write 200-299, 2xx, 204, or a list of them";
+  const family = /^([1-5])xx$/.exec(text);
+  if (family !== null) return [Number(family[1]) * 100, Number(family[1]) * 100 + 99];
+  const [, low, high] = /^(\d{3})(?:-(\d{3}))?$/.exec(text) ?? [];
+  if (low === undefined) return { reason: "it is not a status or a range of them", hint };
+  const from = Number(low);
+  const to = Number(high ?? low);
+  if (from < 200 || to > 599) return { reason: "an answer's status is from 200 to 599", hint };
+  if (from > to) return { reason: "the range ends before it begins", hint: `write ${to}-${from}` };
+  return [from, to];
+}
+
+const statusRange = z.preprocess(
+  // 204 is a number in YAML.
+  (value): unknown => (typeof value === "number" ? String(value) : value),
+  written({ noun: "a status", hint: "write 200-299, 2xx, 204, or a list of them" }, parseStatusRange),
+) as unknown as z.ZodType<StatusRange, string | number>;
+
+const probeSchema = z.strictObject({
+  probe: oneOf(["http", "tcp", "off"]).describe("What is tried: a request (http), a connection (tcp), or nothing (off). http if there is a `path`, else tcp.").optional(),
+  path: written({ noun: "a path", hint: "write /readyz" }, (path) =>
+    /^\/[\x21-\x7e]*$/.test(path) && !path.includes("#") ? path : { reason: "it must begin with / and be percent-encoded", hint: "write /readyz" },
+  )
+    .meta({ examples: ["/readyz"] })
+    .describe("What is asked for. A query may follow.")
+    .optional(),
+  method: written({ noun: "a method", hint: "write GET or HEAD" }, parseMethod).describe("Method of the probe; GET if left out.").optional(),
+  host: written({ noun: "a host", hint: "write app.example.com" }, (text) => {
+    const host = parseHost(text);
+    if ("reason" in host) return host;
+    return host.kind === "exact" ? host.host : { reason: "a probe asks one host", hint: "write a name without *" };
+  })
+    .describe("Host field of the probe; otherwise the endpoint's address.")
+    .optional(),
+  headers: z
+    .record(
+      written({ noun: "a header name", hint: "write x-probe" }, parseEditableName),
+      written({ noun: "a header's value", hint: "write a text; digits need quotes" }, parseHeaderValue),
+    )
+    .describe("Further fields of the probe.")
+    .optional(),
+  expect: oneOrMany(statusRange).meta({ examples: ["200-299", [200, 204]] }).describe("Statuses that mean ready: `200-299`, `2xx`, `204`, or a list. 200-299 if left out.").optional(),
+  interval: duration().prefault("5s").describe("Time from one probe of an endpoint to its next, give or take 15%: probes of a fleet must not march in step."),
+  timeout: duration().prefault("2s").describe("Longest wait for the probe's answer; no longer than `interval`."),
+  rise: integer(1, 100).default(2).describe("Passes in a row that make an unready endpoint ready. A new one is ready after its first."),
+  fall: integer(1, 100).default(3).describe("Failures in a row that make a ready endpoint unready."),
+});
+
+export const readinessSchema = shorthand("probe", probeSchema)
+  .prefault({})
+  .describe("How an endpoint shows that it is ready for work. `readiness: off` takes every endpoint for ready; without a `path`, one that accepts connections is.");
+
+export type ReadinessConfig = z.output<typeof probeSchema>;
