@@ -32,6 +32,8 @@ export interface Matcher {
   /** Sorted by kind and name; those with an exact value first, because they are cheapest to ask. */
   readonly conditions: readonly Condition[];
   readonly sources: readonly Cidr[];
+  /** As written. */
+  readonly sourceTexts: readonly string[];
   readonly sourceSet: CidrSet | null;
 }
 
@@ -51,6 +53,7 @@ function compileMatcher(route: RoutePlan, index: number): Matcher {
     methods: methodSet(match.methods),
     conditions: conditionsOf(match),
     sources,
+    sourceTexts: match.sources,
     // A list of which nothing could be read must match nobody, not everybody.
     sourceSet: match.sources.length === 0 ? null : new CidrSet(sources),
   };

@@ -12,7 +12,13 @@ export interface Tie {
   readonly why: string;
 }
 
-/** All pairs that could tie, `a` before `b` in the file. Expects a validated plan. */
+/** Nobody reads more. */
+const mostTies = 1000;
+
+/**
+ * Pairs that could tie, `a` before `b` in the file; no more than a thousand besides plain duplicates. Expects a validated
+ * plan.
+ */
 export function findTies(routes: readonly RoutePlan[]): readonly Tie[] {
   const matchers = compileMatchers(routes);
   const sameRank = new Map<string, Matcher[]>();
@@ -23,12 +29,25 @@ export function findTies(routes: readonly RoutePlan[]): readonly Tie[] {
   }
   const ties: Tie[] = [];
   for (const group of sameRank.values()) {
-    for (const [a, b] of pairsThatMayMeet(group)) {
+    for (const [a, b] of pairsThatMayMeet(withoutDuplicates(group, ties))) {
+      if (ties.length >= mostTies) break;
       if (!canMeet(a, b) || decidedByThird(a, b, samePlace.get(placeKey(a)) ?? [])) continue;
       ties.push({ a: a.index, b: b.index, why: inWords(a, b) });
     }
   }
   return ties.sort((x, y) => x.a - y.a || x.b - y.b);
+}
+
+/** The first of each sort; what is the same again is noted as a tie with the first, so n copies are n ties, not n squared. */
+function withoutDuplicates(group: readonly Matcher[], ties: Tie[]): readonly Matcher[] {
+  const firsts = new Map<string, Matcher>();
+  for (const matcher of group) {
+    const key = restKey(matcher);
+    const first = firsts.get(key);
+    if (first === undefined) firsts.set(key, matcher);
+    else ties.push({ a: first.index, b: matcher.index, why: duplicateInWords(first, matcher) });
+  }
+  return [...firsts.values()];
 }
 
 function placeKey(matcher: Matcher): string {
@@ -40,8 +59,8 @@ function placeKey(matcher: Matcher): string {
  * are ten thousand groups of one, not fifty million pairs.
  */
 function* pairsThatMayMeet(group: readonly Matcher[]): Generator<readonly [Matcher, Matcher]> {
-  const shared = sharedExact(group);
-  if (shared !== null && group.length > 2) {
+  const shared = group.length > 2 ? sharedExact(group) : null;
+  if (shared !== null) {
     const byValue = new Map<string, Matcher[]>();
     for (const matcher of group) push(byValue, exactValue(matcher, shared) ?? "", matcher);
     for (const part of byValue.values()) yield* allPairs(part);
@@ -108,26 +127,46 @@ function implies(given: Condition, wanted: Condition): boolean {
 }
 
 function sameSources(a: Matcher, b: Matcher): boolean {
-  const text = (matcher: Matcher): string =>
-    matcher.sources.map((cidr) => `${cidr.bytes.join(".")}/${cidr.bits}`).join();
-  return b.sourceSet !== null && text(a) === text(b);
+  return b.sourceSet !== null && rangesKey(a) === rangesKey(b);
+}
+
+function duplicateInWords(a: Matcher, b: Matcher): string {
+  return `"${a.name}" and "${b.name}" match exactly the same: host ${hostText(a)}, path ${pathText(a)}${restText(a)}`;
 }
 
 function inWords(a: Matcher, b: Matcher): string {
   const place = `host ${hostText(a)} and path ${pathText(a)}`;
-  if (restText(a) === restText(b)) return `"${a.name}" and "${b.name}" match exactly the same: ${place}${restText(a)}`;
   return (
-    `"${a.name}" and "${b.name}" have ${place}, one request can match both${meetingText(a, b)}, and neither is more specific; ` +
-    "make them exclude each other, or add a route for requests that match both"
+    `"${a.name}" and "${b.name}" have ${place}, one request can match both${meetingText(a, b)}, and neither is more ` +
+    "specific; make them exclude each other, or add a route for requests that match both"
   );
 }
 
-/** Methods, conditions and sources, the same text for the same meaning. */
+/** Methods, conditions and sources. */
 function restText(matcher: Matcher): string {
   const methods = matcher.methods === null ? "" : `, methods ${[...matcher.methods].sort().join(" ")}`;
-  const sources = matcher.sources.map((cidr) => `${cidr.bytes.join(".")}/${cidr.bits}`).sort();
   const conditions = matcher.conditions.map((condition) => ", " + conditionText(condition)).join("");
-  return methods + conditions + (matcher.sourceSet === null ? "" : `, source in ${sources.length} of the same ranges`);
+  return methods + conditions + (matcher.sourceSet === null ? "" : `, source ${matcher.sourceTexts.join(" or ")}`);
+}
+
+/** The same for two matchers of one place exactly if they match the same requests in the same words. */
+function restKey(matcher: Matcher): string {
+  const methods = [...(matcher.methods ?? ["any"])].sort();
+  return JSON.stringify([
+    methods,
+    matcher.conditions.map(conditionText),
+    matcher.sourceSet === null ? "" : rangesKey(matcher),
+  ]);
+}
+
+function rangesKey(matcher: Matcher): string {
+  return (
+    "in " +
+    matcher.sources
+      .map((cidr) => `${cidr.bytes.join(".")}/${cidr.bits}`)
+      .sort()
+      .join()
+  );
 }
 
 function meetingText(a: Matcher, b: Matcher): string {
