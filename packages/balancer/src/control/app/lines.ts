@@ -77,7 +77,7 @@ export class LastLines {
   readonly #lines: string[] = [];
   readonly #most: number;
 
-  constructor(most = 12) {
+  constructor(most = 24) {
     this.#most = most;
   }
 
