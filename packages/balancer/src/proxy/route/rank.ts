@@ -2,6 +2,9 @@
 // order in the file. Each criterion can also say in words why the winner is ahead.
 import { byText, type Matcher } from "./matcher.ts";
 
+/** Beyond any number of labels or segments; finite, because Infinity - Infinity is no order at all. */
+const longest = 1e9;
+
 /** One line of the order. */
 interface Criterion {
   /** Below zero: `a` goes first. */
@@ -94,14 +97,14 @@ export function pathText(matcher: Matcher): string {
 /** An exact host is the longest there is; then suffixes by their labels; then any. */
 function hostLabels(matcher: Matcher): number {
   const { host } = matcher;
-  if (host.kind === "exact") return Infinity;
+  if (host.kind === "exact") return longest;
   return host.kind === "any" ? 0 : host.host.split(".").length;
 }
 
 /** The same for paths: a regex counts as the prefix that it literally begins with. */
 function pathDepth(matcher: Matcher): number {
   const { path } = matcher;
-  if (path.kind === "exact") return Infinity;
+  if (path.kind === "exact") return longest;
   return path.kind === "any" ? 0 : path.segments.length;
 }
 
@@ -115,7 +118,7 @@ function compareRegexes(a: string, b: string): number {
 }
 
 function methodCount(matcher: Matcher): number {
-  return matcher.methods?.size ?? Number.MAX_SAFE_INTEGER;
+  return matcher.methods?.size ?? longest;
 }
 
 function conditionCount(matcher: Matcher): number {
