@@ -26,7 +26,8 @@ export function expand(text: string, environment: Environment): Expansion {
     referred = true;
     const [, name, fallback] = /^([A-Za-z_]\w*)(?::-(.*))?$/s.exec(inside ?? "") ?? [];
     if (name === undefined) {
-      const message = inside === undefined ? "`${` is never closed" : `"${whole}" is not a reference to the environment`;
+      const message =
+        inside === undefined ? "`${` is never closed" : `"${whole}" is not a reference to the environment`;
       faults.push({ at, message, hint: "write ${NAME} or ${NAME:-default}; a literal ${ is written $${" });
       return "";
     }

@@ -1,5 +1,4 @@
 // Bodies of our own error answers, read when the plan is made: no file is opened while a request waits.
-import { dirname, extname, resolve } from "node:path";
 import { formatSize } from "../base/units.ts";
 import type { ListenerPlan } from "../proxy/plan.ts";
 import { error, type Finding } from "./problem.ts";
@@ -10,7 +9,9 @@ export type ErrorPages = ReadonlyMap<string, ListenerPlan["errorPages"]>;
 
 /** What loading needs of the file system. */
 export interface FileReader {
-  /** The whole file as UTF-8 text. `path` is absolute. Throws if it cannot be read. */
+  /** The path of a file that is named in the configuration `from`: relative to its folder, unless it is absolute. */
+  resolve(from: string, written: string): string;
+  /** The whole file as UTF-8 text; `path` comes from `resolve`. Throws if it cannot be read. */
   readFile(path: string): string;
 }
 
@@ -25,23 +26,35 @@ const contentTypes: Readonly<Record<string, string>> = {
 };
 
 /** Reads all pages. What cannot be read becomes a finding. */
-export function readErrorPages(config: Config, file: string, reader: FileReader): { pages: ErrorPages; findings: Finding[] } {
+export function readErrorPages(
+  config: Config,
+  file: string,
+  reader: FileReader,
+): { pages: ErrorPages; findings: Finding[] } {
   const findings: Finding[] = [];
   const pages = new Map<string, ListenerPlan["errorPages"]>();
   for (const [name, listener] of Object.entries(config.listeners)) {
     const read = Object.entries(listener.errorPages).flatMap(([status, written]) => {
       const path = ["listeners", name, "errorPages", status];
-      const contentType = contentTypes[extname(written).toLowerCase()];
+      const contentType = contentTypes[/\.[^./]*$/.exec(written)?.[0].toLowerCase() ?? ""];
       if (contentType === undefined) {
         findings.push(error(path, "the kind of the page is not known from its name", "name it .html, .json or .txt"));
         return [];
       }
-      const full = resolve(dirname(file), written);
+      const full = reader.resolve(file, written);
       const body = readPage(full, reader);
       if (body.length > largestPage) {
-        findings.push(error(path, `the page is larger than ${formatSize(largestPage)}`, "put images and styles elsewhere"));
+        findings.push(
+          error(path, `the page is larger than ${formatSize(largestPage)}`, "put images and styles elsewhere"),
+        );
       } else if (typeof body !== "string") {
-        findings.push(error(path, `the page cannot be read: ${body.why}`, `paths are relative to the configuration: this one is ${full}`));
+        findings.push(
+          error(
+            path,
+            `the page cannot be read: ${body.why}`,
+            `paths are relative to the configuration: this one is ${full}`,
+          ),
+        );
       } else return [{ status, contentType, body }];
       return [];
     });

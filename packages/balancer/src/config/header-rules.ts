@@ -25,7 +25,11 @@ const untouchable: Readonly<Record<string, string>> = {
 /** A header's name in lower case. */
 export function parseHeaderName(text: string): string | Misread {
   if (token.test(text)) return text.toLowerCase();
-  if (text.startsWith(":")) return { reason: "names that begin with : belong to HTTP/2", hint: "use `host`, `path` and `methods` of the match" };
+  if (text.startsWith(":"))
+    return {
+      reason: "names that begin with : belong to HTTP/2",
+      hint: "use `host`, `path` and `methods` of the match",
+    };
   return { reason: "it is not a header name", hint: "letters, digits and - without spaces: x-request-id" };
 }
 
@@ -33,20 +37,30 @@ export function parseHeaderName(text: string): string | Misread {
 export function parseEditableName(text: string): string | Misread {
   const name = parseHeaderName(text);
   const reason = typeof name === "string" ? untouchable[name] : undefined;
-  return reason === undefined ? name : { reason: `the field ${text} cannot be edited: ${reason}`, hint: "leave it to the balancer" };
+  return reason === undefined
+    ? name
+    : { reason: `the field ${text} cannot be edited: ${reason}`, hint: "leave it to the balancer" };
 }
 
 /** A header's value: printable ASCII with spaces and tabs inside. */
 export function parseHeaderValue(text: string): string | Misread {
-  if (/[\r\n\0]/.test(text)) return { reason: "a line end in a header begins another header", hint: "write it on one line" };
-  if (/[^\t\x20-\x7e]/.test(text)) return { reason: "a header holds printable ASCII only", hint: "encode other characters, for instance as percent-encoded UTF-8" };
-  if (/^[ \t]|[ \t]$/.test(text)) return { reason: "white space around a header's value does not arrive", hint: "remove it" };
+  if (/[\r\n\0]/.test(text))
+    return { reason: "a line end in a header begins another header", hint: "write it on one line" };
+  if (/[^\t\x20-\x7e]/.test(text))
+    return {
+      reason: "a header holds printable ASCII only",
+      hint: "encode other characters, for instance as percent-encoded UTF-8",
+    };
+  if (/^[ \t]|[ \t]$/.test(text))
+    return { reason: "white space around a header's value does not arrive", hint: "remove it" };
   return text;
 }
 
 /** A cookie's name, as it is: names of cookies are told apart by case. */
 export function parseCookieName(text: string): string | Misread {
-  return token.test(text) ? text : { reason: "it is not a cookie name", hint: "letters, digits, - and _ without spaces" };
+  return token.test(text)
+    ? text
+    : { reason: "it is not a cookie name", hint: "letters, digits, - and _ without spaces" };
 }
 
 /** A method as it must be sent: they are told apart by case (RFC 9110 §9.1). */

@@ -1,8 +1,7 @@
 // Host names as routes match them: lower case, punycode, no port.
-import { isIP } from "node:net";
-import { domainToASCII } from "node:url";
 import type { Misread } from "../base/units.ts";
 import type { HostMatch } from "../proxy/plan.ts";
+import { isIP } from "./address.ts";
 
 const examples = "write api.example.com, *.example.com, or leave `host` out for any";
 
@@ -14,7 +13,10 @@ export function parseHost(text: string): HostMatch | Misread {
   if (text.includes("/")) return { reason: "a host has no path", hint: "put the path into `path` of the same match" };
   const port = /^(.*[^:]|\[.*\]):(\d+)$/.exec(text);
   if (port !== null && isIP(text) === 0) {
-    return { reason: "the port of a request's Host is ignored when it is matched", hint: `write ${port[1]}; for another port, use another listener` };
+    return {
+      reason: "the port of a request's Host is ignored when it is matched",
+      hint: `write ${port[1]}; for another port, use another listener`,
+    };
   }
   const suffix = text.startsWith("*.");
   const name = suffix ? text.slice(2) : text;
@@ -26,7 +28,11 @@ export function parseHost(text: string): HostMatch | Misread {
     return { kind: "exact", host: URL.parse(`http://[${bare}]/`)?.hostname ?? `[${bare}]` };
   }
   const host = asciiName(name);
-  if (host === null) return { reason: "it is not a host name", hint: "letters of any script, digits and hyphens, parts of 1 to 63 of them between dots" };
+  if (host === null)
+    return {
+      reason: "it is not a host name",
+      hint: "letters of any script, digits and hyphens, parts of 1 to 63 of them between dots",
+    };
   return suffix ? { kind: "suffix", host } : { kind: "exact", host };
 }
 
@@ -35,7 +41,10 @@ function asciiName(name: string): string | null {
   const dotless = name.replace(/\.$/, "");
   if (/[\s%\\@?#:[\]]/.test(dotless)) return null;
   // The URL rules (UTS 46) turn "1.2.3" into an IPv4 address; a name of digits is one as it stands or none.
-  const ascii = /^[\x21-\x7e]+$/.test(dotless) && !/(^|\.)xn--/i.test(dotless) ? dotless.toLowerCase() : domainToASCII(dotless);
+  const ascii =
+    /^[\x21-\x7e]+$/.test(dotless) && !/(^|\.)xn--/i.test(dotless)
+      ? dotless.toLowerCase()
+      : (URL.parse(`http://${dotless}/`)?.hostname ?? "");
   if (ascii === "" || ascii.length > 253) return null;
   // Underscores are no host names by RFC 952, but container networks have them.
   return ascii.split(".").every((label) => /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/.test(label)) ? ascii : null;

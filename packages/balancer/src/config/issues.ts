@@ -1,5 +1,5 @@
 // What the schema library reports, in words: the place, the value, the reason, the next step.
-import { z } from "zod";
+import type { z } from "zod";
 import { nearest } from "./nearest.ts";
 import { error, type Finding, type Path } from "./problem.ts";
 import type { Remainder } from "./remainder.ts";
@@ -12,7 +12,12 @@ export type Show = (path: Path) => string | null;
 type Issue = z.core.$ZodIssue;
 
 /** Findings for issues. Paths of issues are those of `remainder`, paths of findings the original ones. */
-export function findingsOf(issues: readonly Issue[], root: z.core.$ZodType, remainder: Remainder, show: Show): Finding[] {
+export function findingsOf(
+  issues: readonly Issue[],
+  root: z.core.$ZodType,
+  remainder: Remainder,
+  show: Show,
+): Finding[] {
   return issues.flatMap((issue) => {
     const path = issue.path as Path;
     const where = remainder.original(path);
@@ -44,23 +49,44 @@ function wrongKey(issue: Extract<Issue, { code: "invalid_key" }>, where: Path): 
   return { ...error(where, `"${String(where.at(-1))}" cannot stand here: ${reason}`, hint), atKey: true };
 }
 
-function wrongValue(issue: Issue, path: Path, where: Path, root: z.core.$ZodType, remainder: Remainder, show: Show): Finding {
+function wrongValue(
+  issue: Issue,
+  path: Path,
+  where: Path,
+  root: z.core.$ZodType,
+  remainder: Remainder,
+  show: Show,
+): Finding {
   const schema = schemaAt(root, path);
   const seen = schema === undefined ? undefined : view(schema);
   const value = remainder.at(path);
-  if (value === undefined) return error(where, `"${String(where.at(-1))}" is missing here`, seen?.facts?.hint ?? examples(seen?.examples));
+  if (value === undefined)
+    return error(where, `"${String(where.at(-1))}" is missing here`, seen?.facts?.hint ?? examples(seen?.examples));
   const noun = seen?.facts?.noun ?? shapeNoun(seen?.shape.kind);
   const shown = show(where);
   const hint = seen?.facts?.hint ?? examples(seen?.examples);
-  if (value === null) return error(where, "there is no value here", `give it a value, or remove the key; ${hint ?? "see docs/config.md"}`);
+  if (value === null)
+    return error(
+      where,
+      "there is no value here",
+      `give it a value, or remove the key; ${hint ?? "see docs/config.md"}`,
+    );
   if (shown === null) return error(where, `what the environment gave is not ${noun}`, hint);
   if (issue.code === "custom") {
     const why = told(issue);
     return error(where, `${shown} is not ${noun}: ${why.reason}`, why.hint);
   }
-  if (issue.code === "too_small" && seen?.shape.kind === "list") return error(where, "the list is empty", "give it at least one item");
-  if (issue.code === "too_big" && issue.origin === "string") return error(where, `the text is longer than ${String(issue.maximum)} characters`, "shorten it");
-  return error(where, `${shown} is not ${noun}`, closer(value, noun, seen?.shape.kind) ?? word(issue, value) ?? hint);
+  if (issue.code === "too_small" && seen?.shape.kind === "list")
+    return error(where, "the list is empty", "give it at least one item");
+  if (issue.code === "too_big" && issue.origin === "string")
+    return error(where, `the text is longer than ${String(issue.maximum)} characters`, "shorten it");
+  return error(
+    where,
+    `${shown} is not ${noun}`,
+    closer(value, noun, seen?.shape.kind, issue.code === "invalid_type" ? issue.expected : "") ??
+      word(issue, value) ??
+      hint,
+  );
 }
 
 /** What a leaf of ours said in its own issue. */
@@ -81,17 +107,22 @@ function word(issue: Issue, value: unknown): string | undefined {
 }
 
 /** The way out for the slips that YAML itself invites. */
-function closer(value: unknown, noun: string, kind: string | undefined): string | undefined {
+function closer(value: unknown, noun: string, kind: string | undefined, expected: string): string | undefined {
   if (typeof value === "number" && noun === "a duration") return `write ${value}s or ${value}ms`;
   if (typeof value === "number" && noun === "a size") return `write ${value}B or ${value}KiB`;
-  if (typeof value === "number" && noun === "a percentage") return `write ${value > 0 && value < 1 ? Number((value * 100).toFixed(6)) : value}%`;
+  if (typeof value === "number" && noun === "a percentage")
+    return `write ${value > 0 && value < 1 ? Number((value * 100).toFixed(6)) : value}%`;
   if (typeof value === "string" && noun === "true or false" && /^(yes|on|no|off)$/i.test(value)) {
     return `write ${/^(yes|on)$/i.test(value) ? "true" : "false"}`;
   }
-  if (typeof value === "string" && noun.startsWith("a whole number") && /^\d+$/.test(value)) return `write ${value} without quotes`;
-  if ((typeof value === "number" || typeof value === "boolean") && kind === "leaf" && !noun.startsWith("one of")) return `write "${String(value)}", in quotes`;
+  if (typeof value === "string" && noun.startsWith("a whole number") && /^\d+$/.test(value))
+    return `write ${value} without quotes`;
+  if (typeof value === "number" && noun === "an address") return `write 127.0.0.1:${value}`;
+  if ((typeof value === "number" || typeof value === "boolean") && expected === "string")
+    return `write "${String(value)}", in quotes`;
   if (kind === "list") return "write a list: [a, b], or one item to a line, each after a -";
-  if ((kind === "map" || kind === "record") && Array.isArray(value)) return "remove the - or the brackets: this is a map of keys, not a list";
+  if ((kind === "map" || kind === "record") && Array.isArray(value))
+    return "remove the - or the brackets: this is a map of keys, not a list";
   return undefined;
 }
 

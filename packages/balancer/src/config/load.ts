@@ -21,7 +21,9 @@ export interface ConfigText {
 }
 
 /** Either a plan, with what is doubtful about it, or everything that is wrong: errors and warnings, sorted by place. */
-export type Loaded = { readonly plan: Plan; readonly warnings: readonly Problem[] } | { readonly problems: readonly Problem[] };
+export type Loaded =
+  | { readonly plan: Plan; readonly warnings: readonly Problem[] }
+  | { readonly problems: readonly Problem[] };
 
 /** Reads, checks and plans a YAML configuration. Never throws: whatever is wrong is a problem with its place. */
 export function loadConfig(source: ConfigText, environment: Environment, reader: FileReader): Loaded {
@@ -48,7 +50,7 @@ export function planValue(written: unknown, known: Known, reader: FileReader): L
   if (checked.config !== null) {
     const { config } = checked;
     const read = readErrorPages(config, places.file, reader);
-    plan = planConfig(config, places.file, read.pages);
+    plan = planConfig(config, (written) => reader.resolve(places.file, written), read.pages, checked.original);
     const meant = [...read.findings, ...checkMeaning({ config, plan, poolNames: keysOf(value, "pools") })];
     findings.push(...believable(meant, checked.original, checked.removed));
   }
@@ -60,11 +62,20 @@ export function planValue(written: unknown, known: Known, reader: FileReader): L
 /** What holds in spite of the parts that could not be looked at. */
 function believable(findings: readonly Finding[], original: (path: Path) => Path, removed: readonly Path[]): Finding[] {
   return findings
-    .map((finding) => ({ ...finding, path: original(finding.path) }))
-    .filter(({ path, severity }) => {
-      if (isConsequence(path, removed)) return false;
+    .map((finding) => ({
+      ...finding,
+      path: original(finding.path),
+      ...(finding.other && { other: original(finding.other) }),
+    }))
+    .filter(({ path, other, severity }) => {
+      if (isConsequence(path, removed) || (other !== undefined && isConsequence(other, removed))) return false;
       // A pool seems unused when the route that names it was wrong.
-      return severity === "error" || path[0] !== "pools" || path.length > 2 || !removed.some((hole) => hole[0] === "listeners");
+      return (
+        severity === "error" ||
+        path[0] !== "pools" ||
+        path.length > 2 ||
+        !removed.some((hole) => hole[0] === "listeners")
+      );
     });
 }
 
@@ -75,7 +86,8 @@ function withoutExtensions(value: unknown): unknown {
 }
 
 function keysOf(value: unknown, key: string): string[] {
-  const inner: unknown = typeof value === "object" && value !== null ? Object.getOwnPropertyDescriptor(value, key)?.value : undefined;
+  const inner: unknown =
+    typeof value === "object" && value !== null ? Object.getOwnPropertyDescriptor(value, key)?.value : undefined;
   return typeof inner === "object" && inner !== null ? Object.keys(inner) : [];
 }
 

@@ -1,6 +1,5 @@
 // Configuration as a TypeScript module: `export default defineConfig({ ... })`. The same keys and checks as in YAML;
 // problems have a path instead of a line. `${...}` is left alone, because the language has its own.
-import { pathToFileURL } from "node:url";
 import type { FileReader } from "./error-pages.ts";
 import { planValue, type Loaded } from "./load.ts";
 import { Places } from "./place.ts";
@@ -24,14 +23,13 @@ export function loadObject(value: unknown, file: string, reader: FileReader): Lo
 
 /**
  * Imports `plimsoll.config.ts`. Its default export is a configuration, or a function that returns one, or a promise of
- * either. `version` tells two readings of one file apart (a reload): modules are otherwise imported once only.
+ * either. `file` is absolute. `version` tells two readings of one file apart (a reload): modules are otherwise imported once only.
  */
 export async function loadModule(file: string, reader: FileReader, version = 0): Promise<Loaded> {
   let value: unknown;
   try {
-    const url = pathToFileURL(file);
-    if (version > 0) url.searchParams.set("v", String(version));
-    const module = (await import(url.href)) as { readonly default?: unknown };
+    const specifier = version > 0 ? `${file}?v=${version}` : file;
+    const module = (await import(specifier)) as { readonly default?: unknown };
     value = await (typeof module.default === "function" ? (module.default as () => unknown)() : module.default);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);

@@ -23,7 +23,8 @@ function search(schema: Parameters<typeof view>[0], value: unknown, path: Path, 
   if (shape.kind === "list" && Array.isArray(value)) {
     for (const [index, item] of value.entries()) search(shape.item, item, [...path, index], findings);
   } else if (shape.kind === "map" && typeof value === "object") {
-    for (const [key, inner] of Object.entries(shape.keys)) search(inner, (value as Record<string, unknown>)[key], [...path, key], findings);
+    for (const [key, inner] of Object.entries(shape.keys))
+      search(inner, (value as Record<string, unknown>)[key], [...path, key], findings);
   } else if (shape.kind === "record" && typeof value === "object") {
     for (const [key, inner] of Object.entries(value)) search(shape.value, inner, [...path, key], findings);
   }
@@ -33,6 +34,15 @@ function unavailable(later: NonNullable<SchemaView["notYet"]>, value: unknown, p
   const key = String(path.at(-1));
   const what = later.except === undefined || typeof value !== "string" ? key : `${key}: ${value}`;
   const effect = later.severity === "warning" ? " and has no effect" : "";
-  const hint = later.severity === "error" ? `remove ${formatPath(path)}${later.except === undefined ? "" : `, or write ${later.except.join(", ")}`}` : undefined;
-  return { severity: later.severity, path, atKey: true, message: `"${what}" is not available yet${effect}; one day ${later.will}`, hint };
+  const hint =
+    later.severity === "error"
+      ? `remove ${formatPath(path)}${later.except === undefined ? "" : `, or write ${later.except.join(", ")}`}`
+      : undefined;
+  return {
+    severity: later.severity,
+    path,
+    atKey: true,
+    message: `"${what}" is not available yet${effect}; one day ${later.will}`,
+    hint,
+  };
 }

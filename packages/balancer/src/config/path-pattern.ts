@@ -19,19 +19,30 @@ export function parsePathPattern(text: string): PathMatch | Misread {
   if (!text.includes("*")) return { kind: "exact", path: text };
   const prefix = text.slice(0, -2);
   if (text.endsWith("/*") && !prefix.includes("*")) return { kind: "prefix", path: prefix };
-  return { reason: "a * may only stand at the end, after a slash", hint: `${examples}; ~^/a/[^/]+/b$ is a regex for one part in the middle` };
+  return {
+    reason: "a * may only stand at the end, after a slash",
+    hint: `${examples}; ~^/a/[^/]+/b$ is a regex for one part in the middle`,
+  };
 }
 
 /** What cannot be in a path that a request is compared with. Null: it can be. */
 export function refusePath(text: string): Misread | null {
   if (!text.startsWith("/")) {
     const url = URL.parse(text);
-    return { reason: "a path begins with /", hint: url === null ? `write /${text}` : `the host goes into \`host\`, the path is ${url.pathname}` };
+    return {
+      reason: "a path begins with /",
+      hint: url === null ? `write /${text}` : `the host goes into \`host\`, the path is ${url.pathname}`,
+    };
   }
-  if (text.includes("?")) return { reason: "the query is not part of the path", hint: "match it with `query: { name: value }`" };
+  if (text.includes("?"))
+    return { reason: "the query is not part of the path", hint: "match it with `query: { name: value }`" };
   if (text.includes("#")) return { reason: "a browser never sends what follows #", hint: "leave it out" };
   const canonical = canonicalPath(text);
   if (canonical === text) return null;
-  if (/[^\x21-\x7e]/.test(text)) return { reason: "it holds characters that a request sends percent-encoded", hint: `write ${canonical}` };
-  return { reason: "requests are matched in canonical form, and this is not", hint: `write ${canonical}; docs/routing.md has the rules` };
+  if (/[^\x21-\x7e]/.test(text))
+    return { reason: "it holds characters that a request sends percent-encoded", hint: `write ${canonical}` };
+  return {
+    reason: "requests are matched in canonical form, and this is not",
+    hint: `write ${canonical}; docs/routing.md has the rules`,
+  };
 }

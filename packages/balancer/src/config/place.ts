@@ -75,9 +75,17 @@ export class Places {
       line,
       column,
       path,
-      message: this.#redact(finding.message),
+      message: this.#redact(finding.message.replace("{other}", () => this.#name(finding.other ?? []))),
       ...(finding.hint === undefined ? {} : { hint: this.#redact(finding.hint) }),
     };
+  }
+
+  /** "pools.api.endpoints[0] (line 12)". */
+  #name(path: Path): string {
+    const text = formatPath(path);
+    const place = this.#places.get(text);
+    const line = place === undefined ? 0 : this.at(place.key).line;
+    return line === 0 ? text : `${text} (line ${line})`;
   }
 
   /** What came from the environment may be a secret: a message shows the `${NAME}` in its stead. */

@@ -1,27 +1,43 @@
 // Listeners, and the whole: from what was written to what is planned.
-import { dirname, resolve } from "node:path";
 import type { ListenerPlan } from "../proxy/plan.ts";
 import type { ErrorPages } from "./error-pages.ts";
 import type { Plan } from "./plan.ts";
 import { planPool } from "./plan-pools.ts";
 import { planRoute } from "./plan-routes.ts";
+import type { Path } from "./problem.ts";
 import type { Config } from "./schema/config.ts";
 import type { ListenerConfig } from "./schema/listeners.ts";
 
-/** Plans the whole configuration. `file` is what relative paths are relative to. */
-export function planConfig(config: Config, file: string, pages: ErrorPages): Plan {
+/**
+ * Plans the whole configuration. `within` finds the files that are named in it; `original` says where something stood
+ * in what was written.
+ */
+export function planConfig(
+  config: Config,
+  within: (written: string) => string,
+  pages: ErrorPages,
+  original = (path: Path): Path => path,
+): Plan {
   const { access, format } = config.log;
   return {
-    listeners: Object.entries(config.listeners).map(([name, listener]) => planListener(name, listener, config, pages)),
+    listeners: Object.entries(config.listeners).map(([name, listener]) =>
+      planListener(name, listener, config, pages, original),
+    ),
     pools: Object.entries(config.pools).map(([name, pool]) => planPool(name, pool)),
     admin: config.admin.address,
-    log: { access: access === "none" || access === "stdout" ? access : resolve(dirname(file), access), format },
+    log: { access: access === "none" || access === "stdout" ? access : within(access), format },
     workers: config.workers === "auto" ? 0 : config.workers,
     shutdown: config.shutdown,
   };
 }
 
-function planListener(name: string, listener: ListenerConfig, config: Config, pages: ErrorPages): ListenerPlan {
+function planListener(
+  name: string,
+  listener: ListenerConfig,
+  config: Config,
+  pages: ErrorPages,
+  original: (path: Path) => Path,
+): ListenerPlan {
   const { address, trustedProxies, timeouts, limits, underscores } = listener;
   return {
     slot: -1,
@@ -32,6 +48,9 @@ function planListener(name: string, listener: ListenerConfig, config: Config, pa
     limits,
     underscores,
     errorPages: pages.get(name) ?? [],
-    routes: listener.routes.map((route, index) => planRoute(route, `${name}.routes[${index}]`, config.pools)),
+    routes: listener.routes.map((route, index) => {
+      const place = original(["listeners", name, "routes", index]).at(-1);
+      return planRoute(route, `${name}.routes[${place}]`, config.pools);
+    }),
   };
 }

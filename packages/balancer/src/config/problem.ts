@@ -28,8 +28,11 @@ export interface Finding {
   readonly path: Path;
   /** Whether the key itself is meant (unknown key), rather than its value. */
   readonly atKey?: boolean;
+  /** `{other}` in it stands for `other`. */
   readonly message: string;
   readonly hint?: string | undefined;
+  /** What it clashes with. */
+  readonly other?: Path;
 }
 
 export function error(path: Path, message: string, hint?: string): Finding {

@@ -7,13 +7,24 @@ const longestSource = 1024;
 
 /** Compiles once to see whether it can be. Returns the source. */
 export function parseRegex(source: string): string | Misread {
-  if (source === "") return { reason: "the expression is empty", hint: "an empty expression matches everything; leave the condition out" };
-  if (source.length > longestSource) return { reason: `the expression is longer than ${longestSource} characters`, hint: "match a list of values instead" };
+  if (source === "")
+    return {
+      reason: "the expression is empty",
+      hint: "an empty expression matches everything; leave the condition out",
+    };
+  if (source.length > longestSource)
+    return {
+      reason: `the expression is longer than ${longestSource} characters`,
+      hint: "match a list of values instead",
+    };
   try {
     new RegExp(source);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message.replace(/^.*?: /, "") : String(cause);
-    return { reason: `the expression cannot be compiled: ${why}`, hint: "the grammar is JavaScript's; a literal dot or bracket needs a backslash" };
+    return {
+      reason: `the expression cannot be compiled: ${why}`,
+      hint: "the grammar is JavaScript's; a literal dot or bracket needs a backslash",
+    };
   }
   return source;
 }
@@ -41,7 +52,8 @@ export function slowRegex(source: string): string | null {
       last = repeats.length > 1 && repeats.pop() === true;
       if (last) repeats[repeats.length - 1] = true;
     } else if (isUnbounded(source, at)) {
-      if (last) return `"${source.slice(Math.max(0, at - 12), at + 1)}" repeats what repeats, which can take exponential time`;
+      if (last)
+        return `"${source.slice(Math.max(0, at - 12), at + 1)}" repeats what repeats, which can take exponential time`;
       repeats[repeats.length - 1] = true;
     } else last = false;
   }

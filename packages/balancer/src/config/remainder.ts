@@ -37,7 +37,10 @@ export class Remainder {
     for (const part of path) {
       const origins = Array.isArray(current) ? this.#origins.get(current) : undefined;
       out.push(typeof part === "number" ? (origins?.[part] ?? part) : part);
-      current = typeof current === "object" && current !== null ? (current as Record<string | number, unknown>)[part] : undefined;
+      current =
+        typeof current === "object" && current !== null
+          ? (current as Record<string | number, unknown>)[part]
+          : undefined;
     }
     return out;
   }

@@ -24,7 +24,9 @@ const mostAliased = 100_000;
 /** Levels of nesting; the deepest key of the schema is at level seven. */
 const deepest = 40;
 
-const coreTags = new Set(["str", "int", "float", "bool", "null", "map", "seq"].map((name) => `tag:yaml.org,2002:${name}`));
+const coreTags = new Set(
+  ["str", "int", "float", "bool", "null", "map", "seq"].map((name) => `tag:yaml.org,2002:${name}`),
+);
 
 /** Reads a text. Never throws. */
 export function readYaml(text: string, file: string, environment: Environment): YamlReading {
@@ -32,14 +34,31 @@ export function readYaml(text: string, file: string, environment: Environment): 
   const none = (finding: Finding): YamlReading => {
     return { value: undefined, places, problems: [places.problem(finding)], unfilled: [] };
   };
-  if (text.length > longestText) return none(error([], "the file is longer than 16 MiB", "split the routes over several listeners, or make them from a program in plimsoll.config.ts"));
+  if (text.length > longestText)
+    return none(
+      error(
+        [],
+        "the file is longer than 16 MiB",
+        "split the routes over several listeners, or make them from a program in plimsoll.config.ts",
+      ),
+    );
   let document;
   try {
     // Duplicates are found below: the library compares each key with each other, which 10,000 pools would feel.
-    document = parseDocument(text, { uniqueKeys: false, prettyErrors: false, resolveKnownTags: false, logLevel: "error" });
+    document = parseDocument(text, {
+      uniqueKeys: false,
+      prettyErrors: false,
+      resolveKnownTags: false,
+      logLevel: "error",
+    });
   } catch (cause) {
     // The parser recurses; thousands of opening brackets exhaust the stack.
-    return none(error([], `this cannot be read as YAML: ${cause instanceof RangeError ? "it is nested too deeply" : String(cause)}`));
+    return none(
+      error(
+        [],
+        `this cannot be read as YAML: ${cause instanceof RangeError ? "it is nested too deeply" : String(cause)}`,
+      ),
+    );
   }
   const syntax = syntaxProblems(document.errors, text, places);
   if (syntax.length > 0) return { value: undefined, places, problems: syntax, unfilled: [] };
@@ -72,7 +91,8 @@ class Walk {
     // Within an alias, the places are those of the anchored text: that is where a value must be put right.
     this.#places.add(path, path.length === 0 || typeof path.at(-1) === "number" ? at : key, at, isScalar(node));
     if (this.#open.size > 0 && ++this.#aliased > mostAliased) {
-      if (this.#aliased === mostAliased + 1) this.#refuse(path, `aliases stand for more than ${mostAliased} values`, "write the values out");
+      if (this.#aliased === mostAliased + 1)
+        this.#refuse(path, `aliases stand for more than ${mostAliased} values`, "write the values out");
       return undefined;
     }
     if (path.length > deepest) return this.#refuse(path, `this is nested deeper than ${deepest} levels`);
@@ -83,7 +103,8 @@ class Walk {
     if (node.tag !== undefined && !coreTags.has(node.tag)) {
       return this.#refuse(path, `the tag ${node.tag} has no meaning here`, "remove the tag");
     }
-    if ("anchor" in node && typeof node.anchor === "string" && this.#open.size === 0) this.#anchors.set(node.anchor, node);
+    if ("anchor" in node && typeof node.anchor === "string" && this.#open.size === 0)
+      this.#anchors.set(node.anchor, node);
     if (isMap(node)) {
       const target: Record<string, unknown> = {};
       this.#pairs(node, path, target, false);
@@ -115,10 +136,15 @@ class Walk {
       const key = pair.key as Node | null;
       const at = key?.range?.[0] ?? map.range?.[0] ?? 0;
       if (!isScalar(key) || key.value === null) {
-        this.#refuseAt(path, at, "a key must be a plain word", "put `key: value` here; text that begins with { or [ needs quotes");
+        this.#refuseAt(
+          path,
+          at,
+          "a key must be a plain word",
+          "put `key: value` here; text that begins with { or [ needs quotes",
+        );
         continue;
       }
-      const name = String(key.type === "PLAIN" ? (key.source ?? key.value) : key.value);
+      const name = keyText(key);
       if (name === "<<" && key.type === "PLAIN") {
         merges.push(pair);
         continue;
@@ -126,12 +152,18 @@ class Walk {
       if (merging && Object.hasOwn(target, name)) continue;
       if (own.has(name)) {
         const first = this.#places.problem(error([...path, name], "")).line;
-        this.#refuseAt([...path, name], at, `the key "${name}" stands here twice`, `remove one of the two; the first is on line ${first}`);
+        this.#refuseAt(
+          [...path, name],
+          at,
+          `the key "${name}" stands here twice`,
+          `remove one of the two; the first is on line ${first}`,
+        );
         continue;
       }
       own.add(name);
       if (name === "__proto__" || name.includes("${")) {
-        const why = name === "__proto__" ? "__proto__ cannot be a key" : "the environment can be used in values, not in keys";
+        const why =
+          name === "__proto__" ? "__proto__ cannot be a key" : "the environment can be used in values, not in keys";
         this.#refuseAt(path, at, why, "use another name");
         continue;
       }
@@ -146,7 +178,8 @@ class Walk {
     if (isAlias(node)) this.#through(node.source, path, (anchored) => this.#merge(anchored, path, target));
     else if (isMap(node)) this.#pairs(node, path, target, true);
     else if (isSeq(node)) for (const item of node.items) this.#merge(item as Node | null, path, target);
-    else this.#refuseAt(path, at, "only maps can be merged with <<", "write `<<: *name`, where &name stands before a map");
+    else
+      this.#refuseAt(path, at, "only maps can be merged with <<", "write `<<: *name`, where &name stands before a map");
   }
 
   #scalar(node: Scalar, path: Path, at: number): unknown {
@@ -173,6 +206,12 @@ class Walk {
   #refuseAt(path: Path, offset: number, message: string, hint: string): void {
     this.findings.push({ ...this.#places.problem(error(path, message, hint)), ...this.#places.at(offset) });
   }
+}
+
+/** A key as it was written: 404 and "404" are the same. */
+function keyText(key: Scalar): string {
+  if (typeof key.value === "string") return key.value;
+  return key.source ?? JSON.stringify(key.value);
 }
 
 /** The YAML 1.2 core schema for one unquoted scalar (§10.3.2), without octal and hexadecimal: nobody means them. */

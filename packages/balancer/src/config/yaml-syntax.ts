@@ -14,11 +14,17 @@ const phrases: Partial<Record<YAMLParseError["code"], readonly [message: string 
   BAD_INDENT: [undefined, "align this line with the other keys of its map"],
   MULTIPLE_DOCS: ["the file holds more than one YAML document", "remove the line with ---"],
   BLOCK_AS_IMPLICIT_KEY: ["a second `key:` stands on one line", "put each key on its own line, or quote the value"],
-  MULTILINE_IMPLICIT_KEY: ["this text runs over a line end before its colon", "is a colon missing at the end of a key?"],
+  MULTILINE_IMPLICIT_KEY: [
+    "this text runs over a line end before its colon",
+    "is a colon missing at the end of a key?",
+  ],
   BAD_SCALAR_START: [undefined, "put the value in quotes"],
   BAD_ALIAS: [undefined, "a value that begins with * or & needs quotes"],
   BAD_DQ_ESCAPE: ['"\\" begins an escape that does not exist', "write \\\\ for a backslash, or use single quotes"],
-  TAG_RESOLVE_FAILED: ["this tag has no meaning here, or does not fit its value", "remove the tag; quote a value that begins with !"],
+  TAG_RESOLVE_FAILED: [
+    "this tag has no meaning here, or does not fit its value",
+    "remove the tag; quote a value that begins with !",
+  ],
   RESOURCE_EXHAUSTION: ["this is nested too deeply", "no setting needs more than a few levels"],
 };
 
@@ -50,7 +56,8 @@ function phrase(fault: YAMLParseError, text: string, offset: number): [message: 
   if (message !== undefined) return [message, hint];
   if (/^\s*\t/.test(line)) return ["a tab stands in the indentation", "YAML is indented with spaces only"];
   if (/:\s+[@`%]/.test(line)) return ["a value cannot begin with @, ` or %", "put the value in quotes"];
-  if (/(?<!<<):\s+\*[./\w]/.test(line) || /\[\s*\*/.test(line)) return ["a value that begins with * is an alias in YAML", 'put it in quotes: "*.example.com"'];
+  if (/(?<!<<):\s+\*[./\w]/.test(line) || /\[\s*\*/.test(line))
+    return ["a value that begins with * is an alias in YAML", 'put it in quotes: "*.example.com"'];
   if (/^Missing closing .quote/.test(fault.message)) return ["a quoted text is never closed", "add the missing quote"];
   return [`this is not valid YAML: ${lowerFirst(fault.message)}`, hint];
 }

@@ -1,8 +1,8 @@
 // Whether the settings of one pool fit together.
 import { formatDuration } from "../../base/units.ts";
-import type { Meant } from "../meaning.ts";
+import type { Meant } from "./meant.ts";
 import { probeOf } from "../plan-pools.ts";
-import { error, formatPath, warning, type Finding, type Path } from "../problem.ts";
+import { error, warning, type Finding, type Path } from "../problem.ts";
 import type { PoolConfig } from "../schema/pools.ts";
 
 export function checkPools({ config }: Meant): Finding[] {
@@ -21,14 +21,27 @@ function checkEndpoints(pool: PoolConfig, path: Path): Finding[] {
     const earlier = first.get(place);
     if (earlier === undefined) first.set(place, index);
     else {
-      const where = formatPath([...path, "endpoints", earlier]);
-      findings.push(error([...path, "endpoints", index], `this endpoint is in the pool already: ${where}`, "remove one; for a larger part of the work, give it a weight"));
+      const hint = "remove one; for a larger part of the work, give it a weight";
+      const finding = error([...path, "endpoints", index], "this endpoint is in the pool already: {other}", hint);
+      findings.push({ ...finding, other: [...path, "endpoints", earlier] });
     }
   }
   if (pool.endpoints.length > 0 && pool.endpoints.every(({ weight }) => weight === 0)) {
-    findings.push(error([...path, "endpoints"], "every endpoint has weight 0: none would get any work", "give at least one a weight above 0"));
+    findings.push(
+      error(
+        [...path, "endpoints"],
+        "every endpoint has weight 0: none would get any work",
+        "give at least one a weight above 0",
+      ),
+    );
   } else if (pool.endpoints.length > 0 && pool.endpoints.every(({ backup }) => backup)) {
-    findings.push(warning([...path, "endpoints"], "every endpoint is a backup, so there is nothing to back up", "remove `backup` from those that should work"));
+    findings.push(
+      warning(
+        [...path, "endpoints"],
+        "every endpoint is a backup, so there is nothing to back up",
+        "remove `backup` from those that should work",
+      ),
+    );
   }
   return findings;
 }
@@ -39,7 +52,13 @@ function checkReadiness({ readiness }: PoolConfig, pool: Path): Finding[] {
   const probe = probeOf(readiness);
   if (readiness.timeout > readiness.interval) {
     const [timeout, interval] = [formatDuration(readiness.timeout), formatDuration(readiness.interval)];
-    findings.push(error([...path, "timeout"], `the timeout (${timeout}) is longer than the interval (${interval}): probes would pile up`, `write ${interval} or less, or a longer interval`));
+    findings.push(
+      error(
+        [...path, "timeout"],
+        `the timeout (${timeout}) is longer than the interval (${interval}): probes would pile up`,
+        `write ${interval} or less, or a longer interval`,
+      ),
+    );
   }
   if (probe === "http" && readiness.path === undefined) {
     findings.push(error(path, "an http probe needs a path", "write readiness: { path: /readyz }"));
@@ -47,8 +66,17 @@ function checkReadiness({ readiness }: PoolConfig, pool: Path): Finding[] {
   if (probe !== "http") {
     for (const key of ["path", "method", "host", "headers", "expect"] as const) {
       if (readiness[key] === undefined) continue;
-      const why = readiness.probe === undefined ? "needs a `path`: without one, the probe is only a connection" : `has no meaning with probe: ${probe}`;
-      findings.push(error([...path, key], `"${key}" ${why}`, readiness.probe === undefined ? "add path: /readyz" : `remove ${key}, or write probe: http`));
+      const why =
+        readiness.probe === undefined
+          ? "needs a `path`: without one, the probe is only a connection"
+          : `has no meaning with probe: ${probe}`;
+      findings.push(
+        error(
+          [...path, key],
+          `"${key}" ${why}`,
+          readiness.probe === undefined ? "add path: /readyz" : `remove ${key}, or write probe: http`,
+        ),
+      );
     }
   }
   return findings;
@@ -63,5 +91,11 @@ function checkHashKey({ balance, hashKey }: PoolConfig, pool: Path): Finding[] {
     return [error(path, wrong, "write one of: { header: name }, { cookie: name }, { query: name }, source, path")];
   }
   if (balance === "ringHash" || balance === "maglev") return [];
-  return [warning(path, `balance: ${balance} hashes nothing, so this has no effect`, "write balance: ringHash or maglev, or remove hashKey")];
+  return [
+    warning(
+      path,
+      `balance: ${balance} hashes nothing, so this has no effect`,
+      "write balance: ringHash or maglev, or remove hashKey",
+    ),
+  ];
 }

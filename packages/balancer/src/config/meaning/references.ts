@@ -1,5 +1,5 @@
 // Whether every pool that is named exists, and every one that exists is named.
-import type { Meant } from "../meaning.ts";
+import type { Meant } from "./meant.ts";
 import { nearest } from "../nearest.ts";
 import { error, warning, type Finding, type Path } from "../problem.ts";
 
@@ -21,7 +21,10 @@ export function checkReferences({ config, poolNames }: Meant): Finding[] {
   }
   for (const pool of Object.keys(config.pools)) {
     if (used.has(pool)) continue;
-    findings.push({ ...warning(["pools", pool], "no route leads to this pool", `add a route with pool: ${pool}, or remove it`), atKey: true });
+    findings.push({
+      ...warning(["pools", pool], "no route leads to this pool", `add a route with pool: ${pool}, or remove it`),
+      atKey: true,
+    });
   }
   return findings;
 }
@@ -29,5 +32,7 @@ export function checkReferences({ config, poolNames }: Meant): Finding[] {
 function suggest(pool: string, known: readonly string[]): string {
   const near = nearest(pool, known);
   if (near !== undefined) return `did you mean "${near}"?`;
-  return known.length === 0 ? `add it: pools: { ${pool}: { endpoints: [...] } }` : `the pools are ${known.slice(0, 10).join(", ")}`;
+  return known.length === 0
+    ? `add it: pools: { ${pool}: { endpoints: [...] } }`
+    : `the pools are ${known.slice(0, 10).join(", ")}`;
 }

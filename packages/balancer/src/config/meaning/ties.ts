@@ -1,15 +1,16 @@
 // Whether two routes of a listener could want the same request with the same right.
 import { findTies } from "../../proxy/route/ties.ts";
-import type { Meant } from "../meaning.ts";
-import { error, formatPath, type Finding } from "../problem.ts";
+import type { Meant } from "./meant.ts";
+import { error, type Finding } from "../problem.ts";
 
 export function checkTies({ plan }: Meant): Finding[] {
   return plan.listeners.flatMap((listener) =>
     findTies(listener.routes).map(({ a, b, why }) => {
       const [first, second] = a < b ? [a, b] : [b, a];
-      const other = formatPath(["listeners", listener.name, "routes", first]);
       const hint = "make one of them more specific, or remove it; the order in the file decides nothing";
-      return error(["listeners", listener.name, "routes", second], `this route and ${other} could both take a request: ${why}`, hint);
+      const routes = ["listeners", listener.name, "routes"];
+      const message = `this route and {other} could both take a request: ${why}`;
+      return { ...error([...routes, second], message, hint), other: [...routes, first] };
     }),
   );
 }

@@ -1,15 +1,20 @@
-// The operator's own door, and how the program runs and stops.
+// schema/: one schema by area, which gives types, defaults, checks, documents and editor support at once. It must not know
+// how parts refer to each other (that is meaning/) nor where they stand in a file. Here: the operator's own door.
 import { z } from "zod";
 import { parseListen } from "../address.ts";
-import { duration, integer, shorthand, written } from "./leaf.ts";
+import { duration, integer, leafFacts, shorthand, written } from "./leaf.ts";
 
 export const adminSchema = shorthand(
   "address",
   z.strictObject({
-    address: written({ noun: "an address to listen on", hint: "write 127.0.0.1:9090, or off" }, (text) => (text === "off" ? null : parseListen(text)))
+    address: written({ noun: "an address to listen on", hint: "write 127.0.0.1:9090, or off" }, (text) =>
+      text === "off" ? null : parseListen(text),
+    )
       .meta({ examples: ["127.0.0.1:9090", "off"] })
       .prefault("127.0.0.1:9090")
-      .describe("IP address and port, or `off`. Whoever reaches it can stop and change this program: keep it on loopback."),
+      .describe(
+        "IP address and port, or `off`. Whoever reaches it can stop and change this program: keep it on loopback.",
+      ),
   }),
 )
   .prefault({})
@@ -17,14 +22,18 @@ export const adminSchema = shorthand(
 
 export const workersSchema = z
   .union([z.literal("auto"), integer(1, 256)])
+  .register(leafFacts, { noun: "a number of processes or auto", hint: "write auto, or a whole number from 1 to 256" })
   .default("auto")
   .describe("Processes that carry traffic; `auto` is one for each core.");
 
 export const shutdownSchema = z
   .strictObject({
-    lag: duration({ zero: true }).prefault("2s").describe("After SIGTERM, how long new connections are still accepted while readiness already says no: whatever stands in front needs that long to hear of it."),
+    lag: duration({ zero: true })
+      .prefault("2s")
+      .describe(
+        "After SIGTERM, how long new connections are still accepted while readiness already says no: whatever stands in front needs that long to hear of it.",
+      ),
     window: duration({ zero: true }).prefault("30s").describe("Longest wait for what is in flight before it is cut."),
   })
   .prefault({})
   .describe("How the program stops.");
-

@@ -8,7 +8,9 @@ import { poolSchema } from "./pools.ts";
 
 /** Names go into metrics, messages and the admin API's paths. */
 const name = written({ noun: "a name", hint: "letters, digits, . - and _" }, (key) =>
-  /^[A-Za-z0-9_][\w.-]{0,63}$/.test(key) ? key : { reason: "a name has letters, digits, . - and _ only, 64 at most", hint: "write it without spaces" },
+  /^[A-Za-z0-9_][\w.-]{0,63}$/.test(key)
+    ? key
+    : { reason: "a name has letters, digits, . - and _ only, 64 at most", hint: "write it without spaces" },
 );
 
 export const configSchema = z.strictObject({

@@ -41,7 +41,11 @@ export function duration(options: { readonly zero?: true; readonly most?: number
   const facts = { noun: "a duration", hint: "write a number and a unit: 250ms, 30s, 1h30m" };
   return written(facts, (text) => {
     const ms = parseDuration(text);
-    if (ms === 0 && options.zero === undefined) return { reason: "it must be longer than nothing", hint: "there is no \"never\" here; write a long time, such as 1d" };
+    if (ms === 0 && options.zero === undefined)
+      return {
+        reason: "it must be longer than nothing",
+        hint: 'there is no "never" here; write a long time, such as 1d',
+      };
     return ms;
   }).meta({ pattern: "^(\\$\\{.*|(\\d+(\\.\\d+)?(d|h|m|s|ms))+)$" });
 }
@@ -58,17 +62,26 @@ export function size(least: number, most: number) {
 
 /** A share from 0 to 1, written in percent. */
 export function share() {
-  return written({ noun: "a percentage", hint: "write 20% or 12.5%" }, parseShare).meta({ pattern: "^(\\$\\{.*|\\d+(\\.\\d+)?%)$" });
+  return written({ noun: "a percentage", hint: "write 20% or 12.5%" }, parseShare).meta({
+    pattern: "^(\\$\\{.*|\\d+(\\.\\d+)?%)$",
+  });
 }
 
 /** A whole number within bounds. */
 export function integer(least: number, most: number) {
-  return z.number().int().min(least).max(most).register(leafFacts, { noun: "a whole number", hint: `write a whole number from ${least} to ${most}` });
+  return z
+    .number()
+    .int()
+    .min(least)
+    .max(most)
+    .register(leafFacts, { noun: "a whole number", hint: `write a whole number from ${least} to ${most}` });
 }
 
 /** One of some words. */
 export function oneOf<const T extends readonly [string, ...string[]]>(words: T) {
-  return z.enum(words).register(leafFacts, { noun: `one of ${words.join(", ")}`, hint: `write one of ${words.join(", ")}` });
+  return z
+    .enum(words)
+    .register(leafFacts, { noun: `one of ${words.join(", ")}`, hint: `write one of ${words.join(", ")}` });
 }
 
 export function flag() {
@@ -77,8 +90,10 @@ export function flag() {
 
 /** Any text that is not empty. */
 export function text(noun = "a text") {
-  return written({ noun, hint: "write a text; digits, true and false need quotes to be one" }, (value): string | Misread =>
-    value === "" ? { reason: "it is empty", hint: "remove the key, or give it a value" } : value,
+  return written(
+    { noun, hint: "write a text; digits, true and false need quotes to be one" },
+    (value): string | Misread =>
+      value === "" ? { reason: "it is empty", hint: "remove the key, or give it a value" } : value,
   );
 }
 

@@ -8,17 +8,31 @@ import { listenerTlsSchema } from "./tls.ts";
 
 /** An address to listen on. */
 export function listenAddress() {
-  return written({ noun: "an address to listen on", hint: "write an address and a port: 127.0.0.1:8080, or :8080 for all IPv4 addresses" }, parseListen);
+  return written(
+    {
+      noun: "an address to listen on",
+      hint: "write an address and a port: 127.0.0.1:8080, or :8080 for all IPv4 addresses",
+    },
+    parseListen,
+  );
 }
 
 const limitsSchema = z
   .strictObject({
-    headBytes: size(1024, 65_536).prefault("16KiB").describe("Longest request line and fields together; beyond it 431."),
+    headBytes: size(1024, 65_536)
+      .prefault("16KiB")
+      .describe("Longest request line and fields together; beyond it 431."),
     targetBytes: size(256, 65_536).prefault("8KiB").describe("Longest request target; beyond it 414."),
     fieldBytes: size(256, 65_536).prefault("8KiB").describe("Longest single field; beyond it 431."),
     fields: integer(10, 1000).default(100).describe("Most fields of a request, trailers included; beyond it 431."),
-    requestsPerConnection: integer(0, 1_000_000_000).default(10_000).describe("Requests after which a client's connection is closed in order; 0 for no limit."),
-    maxConnections: integer(0, 10_000_000).default(0).describe("Most connections at a time in each worker; more are closed at once. 0: as many as there are descriptors."),
+    requestsPerConnection: integer(0, 1_000_000_000)
+      .default(10_000)
+      .describe("Requests after which a client's connection is closed in order; 0 for no limit."),
+    maxConnections: integer(0, 10_000_000)
+      .default(0)
+      .describe(
+        "Most connections at a time in each worker; more are closed at once. 0: as many as there are descriptors.",
+      ),
   })
   .prefault({})
   .describe("Limits on what clients may send.");
@@ -29,20 +43,32 @@ export const listenerSchema = z
       .meta({ examples: ["127.0.0.1:8080", "[::]:8080", ":8080"] })
       .describe("IP address and port. `:8080` is every IPv4 address; port 0 lets the system choose."),
     protocol: oneOf(["http", "tcp", "udp", "tls"])
-      .register(notYet, { severity: "error", will: "tcp and udp will balance connections and flows, tls will route by SNI without decrypting", except: ["http"] })
+      .register(notYet, {
+        severity: "error",
+        will: "tcp and udp will balance connections and flows, tls will route by SNI without decrypting",
+        except: ["http"],
+      })
       .default("http")
       .describe("What is spoken on this listener."),
     trustedProxies: oneOrMany(cidr())
       .default([])
       .meta({ examples: [["10.0.0.0/8"]] })
-      .describe("Whose X-Forwarded-* and Forwarded fields are believed. None by default: what others send of them is dropped."),
+      .describe(
+        "Whose X-Forwarded-* and Forwarded fields are believed. None by default: what others send of them is dropped.",
+      ),
     proxyProtocol: oneOf(["off", "accept", "require"])
-      .register(notYet, { severity: "error", will: "the PROXY protocol header of trusted proxies will be read", except: ["off"] })
+      .register(notYet, {
+        severity: "error",
+        will: "the PROXY protocol header of trusted proxies will be read",
+        except: ["off"],
+      })
       .default("off")
       .describe("Whether connections begin with a PROXY protocol header."),
     timeouts: z
       .strictObject({
-        headers: duration().prefault("10s").describe("Longest time from the first byte of a request to the end of its head; beyond it 408."),
+        headers: duration()
+          .prefault("10s")
+          .describe("Longest time from the first byte of a request to the end of its head; beyond it 408."),
         body: duration().prefault("30s").describe("Longest silence within a request body; beyond it 408."),
         idle: duration().prefault("75s").describe("Longest rest of a keep-alive connection between two requests."),
       })
@@ -55,13 +81,20 @@ export const listenerSchema = z
     errorPages: z
       .record(
         written({ noun: "a status", hint: "write 404, 503, 4xx or 5xx" }, (key) =>
-          /^([45]\d\d|4xx|5xx)$/.test(key) ? key : { reason: "only answers of 400 and above are made here", hint: "write a status such as 404, or a class: 4xx, 5xx" },
+          /^([45]\d\d|4xx|5xx)$/.test(key)
+            ? key
+            : {
+                reason: "only answers of 400 and above are made here",
+                hint: "write a status such as 404, or a class: 4xx, 5xx",
+              },
         ),
         text("the path of a file"),
       )
       .default({})
       .meta({ examples: [{ 404: "./404.html", "5xx": "./5xx.html" }] })
-      .describe("Bodies of error answers that this program makes, by status (`404`) or class (`4xx`, `5xx`): files, relative to this one, up to 256 KiB each. An endpoint's own answers are never replaced."),
+      .describe(
+        "Bodies of error answers that this program makes, by status (`404`) or class (`4xx`, `5xx`): files, relative to this one, up to 256 KiB each. An endpoint's own answers are never replaced.",
+      ),
     tls: listenerTlsSchema.optional(),
     routes: z.array(routeSchema).min(1).describe("Routes, in any order: the most specific one wins."),
   })

@@ -14,8 +14,18 @@ export const endpointSchema = shorthand(
   "address",
   z.strictObject({
     address: written({ noun: "an address", hint: "write an address and a port: 127.0.0.1:3000" }, parseEndpoint)
-      .meta({ examples: ["127.0.0.1:3001", "[::1]:3000", "app.internal:3000", "srv+_http._tcp.app.internal", "unix:/run/app.sock"] })
-      .describe("Address and port, `unix:/path`, a DNS name and a port, or `srv+` and the name of an SRV record. Names are resolved again and again, and the last good answer is kept."),
+      .meta({
+        examples: [
+          "127.0.0.1:3001",
+          "[::1]:3000",
+          "app.internal:3000",
+          "srv+_http._tcp.app.internal",
+          "unix:/run/app.sock",
+        ],
+      })
+      .describe(
+        "Address and port, `unix:/path`, a DNS name and a port, or `srv+` and the name of an SRV record. Names are resolved again and again, and the last good answer is kept.",
+      ),
     weight: integer(0, 1000).default(1).describe("Its part of the work, relative to the others; 0 gets nothing new."),
     zone: text("a zone").describe("Where it runs; see the pool's `zone`.").optional(),
     backup: flag().default(false).describe("Used only when no other endpoint is usable."),
@@ -26,8 +36,12 @@ const hashKeySchema = (
   z.preprocess(
     (value): unknown => (value === "source" || value === "path" ? { [value]: true } : value),
     z.strictObject({
-      header: written({ noun: "a header name", hint: "write x-tenant" }, parseHeaderName).describe("Name of a header.").optional(),
-      cookie: written({ noun: "a cookie name", hint: "write session" }, parseCookieName).describe("Name of a cookie.").optional(),
+      header: written({ noun: "a header name", hint: "write x-tenant" }, parseHeaderName)
+        .describe("Name of a header.")
+        .optional(),
+      cookie: written({ noun: "a cookie name", hint: "write session" }, parseCookieName)
+        .describe("Name of a cookie.")
+        .optional(),
       query: text("the name of a query parameter").describe("Name of a query parameter.").optional(),
       source: z.literal(true).describe("The client's address.").optional(),
       path: z.literal(true).describe("The path.").optional(),
@@ -36,7 +50,9 @@ const hashKeySchema = (
 )
   .register(shortForms, { json: { enum: ["source", "path"] } })
   .meta({ examples: [{ header: "x-tenant" }, "source"] })
-  .describe("What ringHash and maglev hash, one of: a header, a cookie, a query parameter, `source` (the client's address, the default), `path`.");
+  .describe(
+    "What ringHash and maglev hash, one of: a header, a cookie, a query parameter, `source` (the client's address, the default), `path`.",
+  );
 
 interface HashKeyConfig {
   readonly header?: string | undefined;
@@ -53,11 +69,17 @@ const laterSettings = {
   drain: z
     .strictObject({ window: duration().describe("Longest wait for what is in flight.").optional() })
     .describe("How an endpoint leaves.")
-    .register(notYet, { severity: "warning", will: "an endpoint that leaves will finish what it has within this window" })
+    .register(notYet, {
+      severity: "warning",
+      will: "an endpoint that leaves will finish what it has within this window",
+    })
     .optional(),
   slowStart: duration({ zero: true })
     .describe("Time in which a new or recovered endpoint comes up to its full share.")
-    .register(notYet, { severity: "warning", will: "a new or recovered endpoint will come up to its full share slowly" })
+    .register(notYet, {
+      severity: "warning",
+      will: "a new or recovered endpoint will come up to its full share slowly",
+    })
     .optional(),
   outliers: z
     .strictObject({
@@ -65,7 +87,10 @@ const laterSettings = {
       base: duration().describe("First time out; it grows with each further one.").optional(),
     })
     .describe("Ejects endpoints that do worse than their peers.")
-    .register(notYet, { severity: "warning", will: "endpoints that do worse than their peers will be ejected for a while" })
+    .register(notYet, {
+      severity: "warning",
+      will: "endpoints that do worse than their peers will be ejected for a while",
+    })
     .optional(),
   declared: z
     .strictObject({
@@ -85,19 +110,40 @@ export const poolSchema = z
       .default("http1")
       .describe("What is spoken to the endpoints."),
     tls: poolTlsSchema.optional(),
-    endpoints: z.array(endpointSchema).min(1).meta({ examples: [["127.0.0.1:3001", { address: "127.0.0.1:3002", weight: 2 }]] }).describe("The instances."),
+    endpoints: z
+      .array(endpointSchema)
+      .min(1)
+      .meta({ examples: [["127.0.0.1:3001", { address: "127.0.0.1:3002", weight: 2 }]] })
+      .describe("The instances."),
     balance: oneOf(algorithmNames).default("p2c").describe("How an endpoint is picked for a request."),
     hashKey: hashKeySchema.optional(),
-    hashBalance: z.number().min(0).max(10).default(1.25).describe("For ringHash: most share of the mean load that one endpoint may have before its keys go to the next; 0 for no bound."),
-    zone: text("a zone").describe("Where this balancer runs: endpoints of the same zone are preferred. No preference if left out.").optional(),
+    hashBalance: z
+      .number()
+      .min(0)
+      .max(10)
+      .default(1.25)
+      .describe(
+        "For ringHash: most share of the mean load that one endpoint may have before its keys go to the next; 0 for no bound.",
+      ),
+    zone: text("a zone")
+      .describe("Where this balancer runs: endpoints of the same zone are preferred. No preference if left out.")
+      .optional(),
     readiness: readinessSchema,
-    failOpen: flag().default(true).describe("When no endpoint is ready: send to all of them rather than to none. A shared dependency's blip must not become an outage."),
+    failOpen: flag()
+      .default(true)
+      .describe(
+        "When no endpoint is ready: send to all of them rather than to none. A shared dependency's blip must not become an outage.",
+      ),
     sticky: stickySchema.optional(),
-    retry: retrySchema("When a request is tried again, always at another endpoint: a failed connect for any method, else idempotent methods only.").prefault({}),
+    retry: retrySchema(
+      "When a request is tried again, always at another endpoint: a failed connect for any method, else idempotent methods only.",
+    ).prefault({}),
     timeouts: z
       .strictObject({
         connect: duration().prefault("3s").describe("Longest wait for a connection."),
-        firstByte: duration().prefault("60s").describe("Longest wait for the first byte of an answer after the request was sent; beyond it 504."),
+        firstByte: duration()
+          .prefault("60s")
+          .describe("Longest wait for the first byte of an answer after the request was sent; beyond it 504."),
         idle: duration().prefault("60s").describe("Longest silence within an answer or an upload."),
         tunnelIdle: duration().prefault("1h").describe("Longest silence in a WebSocket or other tunnel."),
       })
@@ -105,17 +151,29 @@ export const poolSchema = z
       .describe("How long endpoints are waited for."),
     limits: z
       .strictObject({
-        inFlight: integer(0, 1_000_000).default(0).describe("Most requests at a time for each endpoint, over all workers; 0 for no limit."),
-        queue: integer(0, 1_000_000).default(100).describe("Most requests that wait for room in the pool; more are answered with 503."),
+        inFlight: integer(0, 1_000_000)
+          .default(0)
+          .describe("Most requests at a time for each endpoint, over all workers; 0 for no limit."),
+        queue: integer(0, 1_000_000)
+          .default(100)
+          .describe("Most requests that wait for room in the pool; more are answered with 503."),
         queueTimeout: duration().prefault("1s").describe("Longest wait for room; beyond it 503."),
       })
       .prefault({})
       .describe("How much the pool carries."),
     keepAlive: z
       .strictObject({
-        maxIdle: integer(0, 100_000).default(512).describe("Most idle connections kept for each endpoint, in each worker."),
-        idle: duration().prefault("4s").describe("Longest rest of a connection before it is used again, until the endpoint tells or shows its own: Node closes after 5 s, and whoever sends just then gets a reset."),
-        maxRequests: integer(0, 1_000_000_000).default(0).describe("Requests after which a connection is closed; 0 for no limit."),
+        maxIdle: integer(0, 100_000)
+          .default(512)
+          .describe("Most idle connections kept for each endpoint, in each worker."),
+        idle: duration()
+          .prefault("4s")
+          .describe(
+            "Longest rest of a connection before it is used again, until the endpoint tells or shows its own: Node closes after 5 s, and whoever sends just then gets a reset.",
+          ),
+        maxRequests: integer(0, 1_000_000_000)
+          .default(0)
+          .describe("Requests after which a connection is closed; 0 for no limit."),
       })
       .prefault({})
       .describe("Connections to endpoints that are kept for the next request."),

@@ -28,14 +28,22 @@ const statusRange = z.preprocess(
 ) as unknown as z.ZodType<StatusRange, string | number>;
 
 const probeSchema = z.strictObject({
-  probe: oneOf(["http", "tcp", "off"]).describe("What is tried: a request (http), a connection (tcp), or nothing (off). http if there is a `path`, else tcp.").optional(),
+  probe: oneOf(["http", "tcp", "off"])
+    .describe(
+      "What is tried: a request (http), a connection (tcp), or nothing (off). http if there is a `path`, else tcp.",
+    )
+    .optional(),
   path: written({ noun: "a path", hint: "write /readyz" }, (path) =>
-    /^\/[\x21-\x7e]*$/.test(path) && !path.includes("#") ? path : { reason: "it must begin with / and be percent-encoded", hint: "write /readyz" },
+    /^\/[\x21-\x7e]*$/.test(path) && !path.includes("#")
+      ? path
+      : { reason: "it must begin with / and be percent-encoded", hint: "write /readyz" },
   )
     .meta({ examples: ["/readyz"] })
     .describe("What is asked for. A query may follow.")
     .optional(),
-  method: written({ noun: "a method", hint: "write GET or HEAD" }, parseMethod).describe("Method of the probe; GET if left out.").optional(),
+  method: written({ noun: "a method", hint: "write GET or HEAD" }, parseMethod)
+    .describe("Method of the probe; GET if left out.")
+    .optional(),
   host: written({ noun: "a host", hint: "write app.example.com" }, (text) => {
     const host = parseHost(text);
     if ("reason" in host) return host;
@@ -50,15 +58,26 @@ const probeSchema = z.strictObject({
     )
     .describe("Further fields of the probe.")
     .optional(),
-  expect: oneOrMany(statusRange).meta({ examples: ["200-299", [200, 204]] }).describe("Statuses that mean ready: `200-299`, `2xx`, `204`, or a list. 200-299 if left out.").optional(),
-  interval: duration().prefault("5s").describe("Time from one probe of an endpoint to its next, give or take 15%: probes of a fleet must not march in step."),
+  expect: oneOrMany(statusRange)
+    .meta({ examples: ["200-299", [200, 204]] })
+    .describe("Statuses that mean ready: `200-299`, `2xx`, `204`, or a list. 200-299 if left out.")
+    .optional(),
+  interval: duration()
+    .prefault("5s")
+    .describe(
+      "Time from one probe of an endpoint to its next, give or take 15%: probes of a fleet must not march in step.",
+    ),
   timeout: duration().prefault("2s").describe("Longest wait for the probe's answer; no longer than `interval`."),
-  rise: integer(1, 100).default(2).describe("Passes in a row that make an unready endpoint ready. A new one is ready after its first."),
+  rise: integer(1, 100)
+    .default(2)
+    .describe("Passes in a row that make an unready endpoint ready. A new one is ready after its first."),
   fall: integer(1, 100).default(3).describe("Failures in a row that make a ready endpoint unready."),
 });
 
 export const readinessSchema = shorthand("probe", probeSchema)
   .prefault({})
-  .describe("How an endpoint shows that it is ready for work. `readiness: off` takes every endpoint for ready; without a `path`, one that accepts connections is.");
+  .describe(
+    "How an endpoint shows that it is ready for work. `readiness: off` takes every endpoint for ready; without a `path`, one that accepts connections is.",
+  );
 
 export type ReadinessConfig = z.output<typeof probeSchema>;

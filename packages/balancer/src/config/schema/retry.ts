@@ -6,8 +6,12 @@ import { integer, share } from "./leaf.ts";
 export function retrySchema(meaning: string) {
   return z
     .strictObject({
-      attempts: integer(1, 10).describe("Tries in all, the first included; 1 means no retry. A pool's default is 2.").optional(),
-      budget: share().describe("Retries as a share of requests, never fewer than 3 a second. A pool's default is 20%.").optional(),
+      attempts: integer(1, 10)
+        .describe("Tries in all, the first included; 1 means no retry. A pool's default is 2.")
+        .optional(),
+      budget: share()
+        .describe("Retries as a share of requests, never fewer than 3 a second. A pool's default is 20%.")
+        .optional(),
     })
     .describe(meaning);
 }

@@ -9,23 +9,35 @@ import { retrySchema } from "./retry.ts";
 
 const poolName = () => text("the name of a pool");
 
-const editableName = written({ noun: "a header name", hint: "letters, digits and - without spaces: x-request-id" }, parseEditableName);
-const headerValue = written({ noun: "a header's value", hint: "write a text; digits, true and false need quotes to be one" }, parseHeaderValue);
+const editableName = written(
+  { noun: "a header name", hint: "letters, digits and - without spaces: x-request-id" },
+  parseEditableName,
+);
+const headerValue = written(
+  { noun: "a header's value", hint: "write a text; digits, true and false need quotes to be one" },
+  parseHeaderValue,
+);
 
 const headerEdits = (whose: string) =>
   z
     .strictObject({
-      set: z.record(editableName, headerValue).describe("Fields to set; what stood there under that name is replaced.").optional(),
+      set: z
+        .record(editableName, headerValue)
+        .describe("Fields to set; what stood there under that name is replaced.")
+        .optional(),
       add: z.record(editableName, headerValue).describe("Fields to add to those of the same name.").optional(),
       remove: oneOrMany(editableName).describe("Fields to remove.").optional(),
     })
-    .describe(`Edits of the ${whose}: removed first, then set, then added. Values may hold {client}, {host}, {requestId} and {scheme}.`)
+    .describe(
+      `Edits of the ${whose}: removed first, then set, then added. Values may hold {client}, {host}, {requestId} and {scheme}.`,
+    )
     .optional();
 
 const redirectTarget = written({ noun: "a redirect target", hint: "write /new/path or https://host/path" }, (to) => {
   const hint = "write /new/path, https://host/path or {scheme}://{host}/path; /new/* takes over what * matched";
   if (to === "") return { reason: "it is empty", hint };
-  if (/[^\x21-\x7e]/.test(to)) return { reason: "it holds white space or characters that must be percent-encoded", hint };
+  if (/[^\x21-\x7e]/.test(to))
+    return { reason: "it holds white space or characters that must be percent-encoded", hint };
   if (/^\/[/\\]/.test(to)) return { reason: "two slashes at the beginning lead to another host", hint };
   if (!/^(\/|https?:\/\/|\{scheme\}:\/\/)/i.test(to)) return { reason: "it is neither a path nor a URL", hint };
   return to;
@@ -38,11 +50,26 @@ const redirectStatus = z
 
 const rewriteSchema = z
   .strictObject({
-    prefix: written({ noun: "a path", hint: "write /new" }, (path) => refusePath(path) ?? (path.includes("*") ? { reason: "the new prefix is a path without *", hint: `write ${path.replace(/\/?\*.*$/, "") || "/"}` } : path))
-      .describe("What the matched prefix becomes: with `match: { path: /v1/* }` and `prefix: /api`, /v1/users is sent as /api/users.")
+    prefix: written(
+      { noun: "a path", hint: "write /new" },
+      (path) =>
+        refusePath(path) ??
+        (path.includes("*")
+          ? { reason: "the new prefix is a path without *", hint: `write ${path.replace(/\/?\*.*$/, "") || "/"}` }
+          : path),
+    )
+      .describe(
+        "What the matched prefix becomes: with `match: { path: /v1/* }` and `prefix: /api`, /v1/users is sent as /api/users.",
+      )
       .optional(),
-    regex: written({ noun: "a regular expression", hint: "write ^/old/(.*)$" }, parseRegex).describe("What to look for in the path (JavaScript). Goes with `to`.").optional(),
-    to: written({ noun: "a replacement", hint: "write /new/$1" }, (to) => (/[^\x21-\x7e]|#/.test(to) ? { reason: "it holds white space, # or characters that must be percent-encoded", hint: "write /new/$1" } : to))
+    regex: written({ noun: "a regular expression", hint: "write ^/old/(.*)$" }, parseRegex)
+      .describe("What to look for in the path (JavaScript). Goes with `to`.")
+      .optional(),
+    to: written({ noun: "a replacement", hint: "write /new/$1" }, (to) =>
+      /[^\x21-\x7e]|#/.test(to)
+        ? { reason: "it holds white space, # or characters that must be percent-encoded", hint: "write /new/$1" }
+        : to,
+    )
       .describe("What to put in its place; $1 is the first group.")
       .optional(),
   })
@@ -50,7 +77,11 @@ const rewriteSchema = z
 
 export const routeSchema = z
   .strictObject({
-    name: written({ noun: "a name", hint: "letters, digits, . - and _" }, (name) => (/^[\w.-]{1,100}$/.test(name) ? name : { reason: "a name has letters, digits, . - and _ only", hint: "write it without spaces" }))
+    name: written({ noun: "a name", hint: "letters, digits, . - and _" }, (name) =>
+      /^[\w.-]{1,100}$/.test(name)
+        ? name
+        : { reason: "a name has letters, digits, . - and _ only", hint: "write it without spaces" },
+    )
       .describe("How logs, metrics and messages call the route. Otherwise its place, such as web.routes[2].")
       .optional(),
     match: matchSchema.optional(),
@@ -63,7 +94,14 @@ export const routeSchema = z
         }),
       )
       .min(1)
-      .meta({ examples: [[{ pool: "api", weight: 90 }, { pool: "apiNext", weight: 10 }]] })
+      .meta({
+        examples: [
+          [
+            { pool: "api", weight: 90 },
+            { pool: "apiNext", weight: 10 },
+          ],
+        ],
+      })
       .describe("Action: forward to one of several pools, chosen by weight for each request.")
       .optional(),
     redirect: shorthand(
@@ -71,7 +109,9 @@ export const routeSchema = z
       z.strictObject({
         to: redirectTarget
           .meta({ examples: ["/new/*", "https://{host}{path}"] })
-          .describe("Path or URL. `*` takes over what the route's `*` matched, `$1` a group of its regex; {scheme}, {host}, {port}, {path} and {query} those of the request. The query is kept unless `to` has one."),
+          .describe(
+            "Path or URL. `*` takes over what the route's `*` matched, `$1` a group of its regex; {scheme}, {host}, {port}, {path} and {query} those of the request. The query is kept unless `to` has one.",
+          ),
         status: redirectStatus.default(307),
       }),
     )
@@ -81,19 +121,34 @@ export const routeSchema = z
       "status",
       z.strictObject({
         status: integer(200, 599).default(200).describe("Status of the answer."),
-        body: z.string().max(1024 * 1024).default("").describe("Body of the answer, up to 1 MiB."),
-        contentType: written({ noun: "a media type", hint: "write text/html; charset=utf-8" }, parseContentType).prefault("text/plain; charset=utf-8").describe("Its Content-Type."),
+        body: z
+          .string()
+          .max(1024 * 1024)
+          .default("")
+          .describe("Body of the answer, up to 1 MiB."),
+        contentType: written({ noun: "a media type", hint: "write text/html; charset=utf-8" }, parseContentType)
+          .prefault("text/plain; charset=utf-8")
+          .describe("Its Content-Type."),
       }),
     )
       .describe("Action: answer without any endpoint.")
       .optional(),
     rewrite: rewriteSchema.optional(),
     headers: z
-      .strictObject({ request: headerEdits("request on its way to the endpoint"), answer: headerEdits("answer on its way to the client") })
+      .strictObject({
+        request: headerEdits("request on its way to the endpoint"),
+        answer: headerEdits("answer on its way to the client"),
+      })
       .describe("Edits of header fields. Those that frame a message or belong to one connection cannot be edited.")
       .optional(),
-    mirror: poolName().describe("Name of a pool that gets a copy of each request. Its answers are thrown away and never affect the client.").optional(),
-    maxBodyBytes: size(1, Number.MAX_SAFE_INTEGER).describe("Longest request body; a longer one is answered with 413. No limit if left out.").optional(),
+    mirror: poolName()
+      .describe(
+        "Name of a pool that gets a copy of each request. Its answers are thrown away and never affect the client.",
+      )
+      .optional(),
+    maxBodyBytes: size(1, Number.MAX_SAFE_INTEGER)
+      .describe("Longest request body; a longer one is answered with 413. No limit if left out.")
+      .optional(),
     timeouts: z
       .strictObject({
         connect: duration().describe("As of the pool.").optional(),
