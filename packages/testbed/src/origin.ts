@@ -27,7 +27,7 @@ export async function startOrigin(options: OriginOptions = {}): Promise<Origin> 
 }
 
 export class Origin {
-  /** Replaceable at any time; requests under way keep theirs. */
+  /** Replaceable at any time: what happens next goes to the new one, also on connections that are open. */
   script: Script;
   readonly requests: SeenRequest[] = [];
   readonly connections: OriginConnection[] = [];
@@ -86,10 +86,14 @@ export class Origin {
   #accept(socket: Socket): void {
     const connection = new OriginConnection(socket, this.connections.length);
     this.connections.push(connection);
-    const script = this.script;
     let onConnection = 0;
     let headJudged = false;
     let head: { request: SeenRequest; body: Uint8Array[]; kept: number; length: number } | undefined;
+    // Answers that scripts are still writing.
+    let answering: Promise<unknown> = Promise.resolve();
+    const asked = (answer: void | Promise<void>): void => {
+      if (answer) answering = Promise.all([answering, answer]);
+    };
     const violated = (text: string): void => {
       this.violations.push(`connection ${connection.number}, request ${onConnection}: ${text}`);
     };
@@ -109,7 +113,7 @@ export class Origin {
             () => head?.length ?? 0,
           );
           head = { request, body, kept: 0, length: 0 };
-          void script.onHead?.(request, connection);
+          asked(this.script.onHead?.(request, connection));
         },
         onBody: (bytes) => {
           if (!head) return;
@@ -127,7 +131,7 @@ export class Origin {
           onConnection++;
           if (!done) return;
           this.requests.push(done);
-          void script.onRequest?.(done, connection);
+          asked(this.script.onRequest?.(done, connection));
         },
         onViolation: violated,
       },
@@ -146,8 +150,10 @@ export class Origin {
         if (judged) violated(judged);
       }
       connection.ended("fin");
+      if (this.script.onEnd) this.script.onEnd(connection);
+      else void answering.then(() => connection.end());
     });
-    script.onConnect?.(connection);
+    this.script.onConnect?.(connection);
   }
 }
 

@@ -73,7 +73,7 @@ export class RawClient {
     });
     socket.on("close", () => {
       this.#ended("fin");
-      for (const done of [...this.#writing]) done();
+      for (const done of this.#writing) done();
     });
   }
 

@@ -27,4 +27,6 @@ export interface Script {
   readonly onConnect?: (connection: OriginConnection) => void;
   readonly onHead?: Answerer;
   readonly onRequest?: Answerer;
+  /** The peer has sent its FIN. Without this the origin sends its own once its answers are written. */
+  readonly onEnd?: (connection: OriginConnection) => void;
 }
