@@ -55,6 +55,8 @@ export class HeaderEdits {
   readonly #parts: readonly Part[];
   /** Whether something but a request id is still to be filled in. */
   readonly #open: boolean;
+  readonly #wantsId: boolean;
+  readonly #wantsId: boolean;
   #strippedFrom: Uint8Array = nothing;
   #stripped: Uint8Array = nothing;
 
@@ -63,6 +65,8 @@ export class HeaderEdits {
     this.ownsRequestId = removal.hasName("x-request-id");
     this.#parts = parts;
     this.#open = parts.some((part) => typeof part === "string" && part !== "requestId");
+    this.#wantsId = parts.includes("requestId");
+    this.#wantsId = parts.includes("requestId");
     this.room = parts.reduce((sum, part) => sum + (typeof part === "string" ? longestId : part.length), 0);
   }
 
@@ -73,15 +77,16 @@ export class HeaderEdits {
   }
 
   /**
-   * The edits with host, scheme and client filled in; themselves where no value has a placeholder. The result belongs to
-   * one request.
+   * The edits with everything known filled in; themselves where there is nothing to fill in. The result belongs to one
+   * request. Without `requestId`, that is left for `write`.
    */
-  prepare(request: { host(): string }, scheme: string, client: string): HeaderEdits {
-    if (!this.#open) return this;
-    const values = { client, host: request.host(), scheme };
-    const filled = this.#parts.map((part) =>
-      typeof part === "string" && part !== "requestId" ? latin1(oneLine(values[part])) : part,
-    );
+  prepare(request: { host(): string }, scheme: string, client: string, requestId: string | null = null): HeaderEdits {
+    if (!this.#open && (requestId === null || !this.#wantsId)) return this;
+    const values = { client, host: request.host(), scheme, requestId };
+    const filled = this.#parts.map((part) => {
+      const value = typeof part === "string" ? values[part] : null;
+      return value === null ? part : latin1(oneLine(value));
+    });
     return new HeaderEdits(this.#removal, filled);
   }
 

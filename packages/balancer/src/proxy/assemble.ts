@@ -1,0 +1,79 @@
+// From plans to a snapshot: pools, then routes folded over them, then one table for each listener. Building it changes
+// nothing that lives; engine.ts swaps it in whole.
+import { CidrSet, parseCidr } from "../base/cidr.ts";
+import type { Random } from "../base/random.ts";
+import type { PoolPlan } from "../pool/plan.ts";
+import { buildPools, type PoolContext } from "../pool/assemble.ts";
+import type { Pool } from "../pool/pool.ts";
+import { compileErrorPages } from "./error-pages.ts";
+import type { Destination, FoldedRoute } from "./folded-route.ts";
+import type { ListenerSnapshot } from "./listener-state.ts";
+import type { ListenerPlan, RoutePlan } from "./plan.ts";
+import { compileRoutes } from "./route/table.ts";
+import { compileFixed } from "./steps/fixed.ts";
+import { compileHeaderEdits } from "./steps/header-edits.ts";
+import { compileRedirect } from "./steps/redirect.ts";
+import { compileRewrite } from "./steps/rewrite.ts";
+import { compileSplit } from "./steps/split.ts";
+
+/** What a worker is told to run. */
+export interface EnginePlan {
+  readonly listeners: readonly ListenerPlan[];
+  readonly pools: readonly PoolPlan[];
+}
+
+/** What a worker runs. */
+export interface Snapshot {
+  readonly pools: ReadonlyMap<string, Pool>;
+  readonly listeners: ReadonlyMap<string, ListenerSnapshot>;
+}
+
+/** Builds a snapshot. Throws an Error when the plan names a pool that it does not have: config/ has checked that. */
+export function assemble(plan: EnginePlan, previous: Snapshot | null, context: PoolContext): Snapshot {
+  const pools = buildPools(plan.pools, previous?.pools ?? null, context);
+  const listeners = new Map<string, ListenerSnapshot>();
+  for (const listener of plan.listeners) listeners.set(listener.name, foldListener(listener, pools, context.random));
+  return { pools, listeners };
+}
+
+function foldListener(plan: ListenerPlan, pools: ReadonlyMap<string, Pool>, random: Random): ListenerSnapshot {
+  const trusted = plan.trustedProxies.map((cidr) => parseCidr(cidr)).filter((cidr) => cidr !== null);
+  const { headBytes, targetBytes, fieldBytes, fields } = plan.limits;
+  return {
+    plan,
+    limits: { headBytes, targetBytes, fieldBytes, fields },
+    table: compileRoutes(plan.routes),
+    routes: plan.routes.map((route) => foldRoute(route, pools, random)),
+    trusted: trusted.length === 0 ? null : new CidrSet(trusted),
+    errorPages: compileErrorPages(plan.errorPages),
+  };
+}
+
+function foldRoute(plan: RoutePlan, pools: ReadonlyMap<string, Pool>, random: Random): FoldedRoute {
+  const { action } = plan;
+  const parts = action.kind === "split" ? action.parts.map((part) => destination(plan, part.pool, pools)) : [];
+  const choose = action.kind === "split" ? compileSplit(action.parts) : null;
+  return {
+    plan,
+    name: plan.name,
+    destination: action.kind === "pool" ? destination(plan, action.pool, pools) : null,
+    split: choose === null ? null : () => parts[choose(random)] as Destination,
+    fixed: compileFixed(action),
+    redirect: compileRedirect(plan),
+    rewrite: compileRewrite(plan.rewrite),
+    requestEdits: compileHeaderEdits(plan.requestHeaders),
+    answerEdits: compileHeaderEdits(plan.answerHeaders),
+    mirror: plan.mirror === "" ? null : destination(plan, plan.mirror, pools),
+    maxBodyBytes: plan.maxBodyBytes,
+  };
+}
+
+function destination(route: RoutePlan, name: string, pools: ReadonlyMap<string, Pool>): Destination {
+  const pool = pools.get(name);
+  if (pool === undefined) throw new Error(`route ${route.name} names the pool ${name}, which does not exist`);
+  return {
+    pool,
+    timeouts: { ...pool.plan.timeouts, ...route.timeouts },
+    attempts: (route.retry ?? pool.plan.retry).attempts,
+  };
+}

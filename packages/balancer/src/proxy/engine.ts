@@ -1,0 +1,190 @@
+// The engine of one worker: listeners, sessions and the snapshot they run, with one way to change it (prepare, then commit)
+// and one to stop. proxy/ moves requests between sockets and pools; it must not know configuration files, processes or the
+// admin API.
+import { AnswerHead, RequestHead } from "@plimsoll/wire/http1";
+import type { Clock } from "../base/clock.ts";
+import type { Random } from "../base/random.ts";
+import type { Address, Connection, ConnectionHandler, Listener, Transport } from "../net/transport.ts";
+import type { Wheel } from "../net/wheel.ts";
+import { type AccessSink, blankAccessRecord } from "../observe/access-record.ts";
+import { ListenerCell, type SharedTable, WorkerCell } from "../observe/table.ts";
+import { commitPools, type PoolContext } from "../pool/assemble.ts";
+import type { Pool } from "../pool/pool.ts";
+import { assemble, type EnginePlan, type Snapshot } from "./assemble.ts";
+import { ClientSession } from "./client-session.ts";
+import { CurrentRequest } from "./current-request.ts";
+import type { EngineContext } from "./engine-context.ts";
+import { updateDate } from "./http-date.ts";
+import { ListenerState } from "./listener-state.ts";
+import { seedRequestIds } from "./request-id.ts";
+
+export interface EngineOptions {
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Driven by the caller; its `now` is the engine's coarse clock. */
+  readonly wheel: Wheel;
+  readonly table: SharedTable;
+  /** This worker's row. */
+  readonly row: number;
+  readonly log: AccessSink | null;
+}
+
+/** A snapshot that was built and waits to be swapped in. Nothing has changed yet. */
+export interface Prepared {
+  commit(): void;
+  discard(): void;
+}
+
+export interface Engine {
+  /** Builds a snapshot from a validated plan, beside the running one. */
+  prepare(plan: EnginePlan): Prepared | { readonly problem: string };
+  /**
+   * Begins to accept on a listener of the running snapshot, on an inherited descriptor or a fresh socket. Throws an Error
+   * with `.code` if it cannot.
+   */
+  listen(name: string, fd: number | undefined, address: Address): Listener;
+  /** About every 25 ms: queues, states, budgets, the Date field. `now` is the clock's. */
+  tick(now: number): void;
+  /** Connections open now. */
+  readonly open: number;
+  /** Exchanges and tunnels under way. */
+  readonly busy: number;
+  /**
+   * Stops accepting, lets what is under way finish, and cuts what is left after `window` ms. Resolves when nothing is left.
+   */
+  stop(window: number): Promise<void>;
+}
+
+export function createEngine(options: EngineOptions): Engine {
+  const { table, row, clock, wheel } = options;
+  const context: EngineContext = {
+    transport: options.transport,
+    clock,
+    wheel,
+    random: options.random,
+    cells: table.cells,
+    own: table.worker(row),
+    log: options.log,
+    record: blankAccessRecord(),
+    requestHead: new RequestHead(),
+    answerHead: new AnswerHead(),
+    request: new CurrentRequest(),
+    name: "plimsoll",
+  };
+  const pools: PoolContext = { table, row, clock, wallNow: () => clock.wall(), random: options.random };
+  const listeners = new Map<string, ListenerState>();
+  /** Listeners that left the snapshot while connections of theirs were open. */
+  const leaving = new Set<ListenerState>();
+  let removed: readonly Pool[] = [];
+  let snapshot: Snapshot | null = null;
+  let stopping: { readonly at: number; readonly done: () => void } | null = null;
+  seedRequestIds(options.random);
+  updateDate(clock.wall());
+
+  function commit(next: Snapshot): void {
+    removed = [...removed, ...commitPools(next.pools, snapshot?.pools ?? null)];
+    snapshot = next;
+    for (const [name, listener] of next.listeners) {
+      const cells = table.listener(row, listener.plan.slot);
+      const state = listeners.get(name);
+      if (state === undefined) listeners.set(name, new ListenerState(name, cells, listener));
+      else {
+        state.cells = cells;
+        state.current = listener;
+      }
+    }
+    for (const [name, state] of listeners) if (!next.listeners.has(name)) leave(name, state);
+    for (const pool of next.pools.values()) pool.tick(clock.now(), clock.wall());
+    table.cells[context.own + WorkerCell.snapshot]!++;
+  }
+
+  /** No new connections, no further requests on the open ones. */
+  function leave(name: string, state: ListenerState): void {
+    listeners.delete(name);
+    state.closing = true;
+    state.socket?.close();
+    state.socket = null;
+    for (const session of sessionsOf(state)) session.wind();
+    if (state.open > 0) leaving.add(state);
+  }
+
+  function accept(state: ListenerState, connection: Connection): ConnectionHandler {
+    const { cells } = context;
+    const most = state.current.plan.limits.maxConnections;
+    cells[state.cells + ListenerCell.accepted]!++;
+    if (most > 0 && state.open >= most) {
+      cells[state.cells + ListenerCell.refused]!++;
+      connection.reset();
+      return connection.handler;
+    }
+    cells[state.cells + ListenerCell.open]!++;
+    return new ClientSession(context, state, connection, "http");
+  }
+
+  function count(of: (state: ListenerState) => number): number {
+    let total = 0;
+    for (const state of listeners.values()) total += of(state);
+    for (const state of leaving) total += of(state);
+    return total;
+  }
+
+  return {
+    prepare(plan) {
+      try {
+        const next = assemble(plan, snapshot, pools);
+        return { commit: () => commit(next), discard: () => undefined };
+      } catch (error) {
+        return { problem: error instanceof Error ? error.message : String(error) };
+      }
+    },
+
+    listen(name, fd, address) {
+      const state = listeners.get(name);
+      if (state === undefined) throw new Error(`no listener is called ${name}`);
+      const socket = options.transport.listen({ address, ...(fd === undefined ? {} : { fd }) }, (connection) =>
+        accept(state, connection),
+      );
+      state.socket = socket;
+      state.port = socket.port;
+      return socket;
+    },
+
+    tick(now) {
+      const wall = clock.wall();
+      updateDate(wall);
+      for (const pool of snapshot?.pools.values() ?? []) pool.tick(now, wall);
+      for (const pool of removed) pool.tick(now, wall);
+      if (removed.length > 0) removed = removed.filter((pool) => pool.waiting > 0);
+      for (const state of leaving) if (state.open === 0) leaving.delete(state);
+      if (stopping === null) return;
+      if (now >= stopping.at) for (const state of leaving) for (const session of sessionsOf(state)) session.cut();
+      if (leaving.size === 0) {
+        stopping.done();
+        stopping = null;
+      }
+    },
+
+    get open() {
+      return count((state) => state.open);
+    },
+
+    get busy() {
+      return count((state) => sessionsOf(state).filter((session) => !session.idle).length);
+    },
+
+    stop(window) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      stopping = { at: clock.now() + window, done: resolve };
+      for (const [name, state] of listeners) leave(name, state);
+      return promise;
+    },
+  };
+}
+
+/** The sessions at this moment: closing one takes it out of the list that is walked. */
+function sessionsOf(state: ListenerState): readonly ClientSession[] {
+  const sessions: ClientSession[] = [];
+  for (let session = state.first; session !== null; session = session.next) sessions.push(session);
+  return sessions;
+}

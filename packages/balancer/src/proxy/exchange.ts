@@ -1,0 +1,525 @@
+// One request and its answer, between a client side and an upstream session of whatever protocols: choosing the route, the
+// pool and the endpoint, trying again where that is safe, and the books. One object per HTTP/1.1 connection, used again for
+// each of its requests.
+import { type AnswerHead, FieldFlag, Framing, Method, type RequestHead } from "@plimsoll/wire/http1";
+import { latin1, spells, text } from "../base/bytes.ts";
+import { type FaultCode, faults } from "../base/fault.ts";
+import { EndpointCell, ListenerCell, PoolCell } from "../observe/table.ts";
+import type { Endpoint } from "../pool/endpoint.ts";
+import type { Waiter } from "../pool/pool.ts";
+import { logExchange } from "./books.ts";
+import type { ClientSide } from "./client-side.ts";
+import { countFault, type EngineContext } from "./engine-context.ts";
+import type { Destination, FoldedRoute } from "./folded-route.ts";
+import { believedSource, ForwardingLines, linesOfTrusted } from "./forwarding.ts";
+import { type HeadBuffer, releaseHead, takeHead } from "./head-buffer.ts";
+import { hashKey } from "./hash-key.ts";
+import type { ListenerSnapshot, ListenerState } from "./listener-state.ts";
+import { Mirror } from "./mirror.ts";
+import { faultAnswer } from "./own-answer.ts";
+import { buildRequestHead, type HeadShape, requestIdFrom, requestIdTo } from "./request-head.ts";
+import { forwardedPath } from "./route/canonical.ts";
+import type { HeaderEdits } from "./steps/header-edits.ts";
+import { type AnswerSink, UpstreamSession } from "./upstream-session.ts";
+
+/** Where the exchange stands. */
+export const Stage = { none: 0, queued: 1, connecting: 2, sending: 3, answering: 4, tunnel: 5 } as const;
+
+const nothing = new Uint8Array(0);
+const shape: HeadShape = {
+  dropped: 0,
+  target: null,
+  forwarding: new Uint8Array(0),
+  trusted: false,
+  edits: null,
+  upgrade: false,
+  close: false,
+  ownHost: "",
+};
+
+/** Who the client is, as its connection tells. */
+export interface Peer {
+  readonly address: string;
+  readonly scheme: "http" | "https";
+  /** What an HTTP/1.0 request without Host is taken to mean. */
+  readonly ownHost: string;
+}
+
+export class Exchange implements AnswerSink, Waiter {
+  stage: number = Stage.none;
+  // Waiter
+  queuedAt = 0;
+  next: Waiter | null = null;
+  prev: Waiter | null = null;
+  queue: Waiter["queue"] = null;
+  key = 0;
+
+  route: FoldedRoute | null = null;
+  listener: ListenerSnapshot | null = null;
+  endpoint: Endpoint | null = null;
+  attempts = 0;
+  fault: FaultCode | "" = "";
+  cause = "";
+  status = 0;
+  method = 0;
+  minor = 1;
+  bytesIn = 0;
+  bytesOut = 0;
+  startedAt = 0;
+  sentAt = 0;
+  firstByteAt = 0;
+  connectMs = -1;
+  queueMs = -1;
+  reused = false;
+  /** Strings for the log, made at the start when there is a log; else "". */
+  logged: { method: string; target: string; host: string; userAgent: string; referer: string } | null = null;
+  source = "";
+  requestId = "";
+
+  readonly #context: EngineContext;
+  readonly #client: ClientSide;
+  readonly #state: ListenerState;
+  readonly #peer: Peer;
+  readonly #forwarding = new ForwardingLines();
+  #destination: Destination | null = null;
+  #upstream: UpstreamSession | null = null;
+  #mirror: Mirror | null = null;
+  #head: HeadBuffer | null = null;
+  #idFrom = 0;
+  #idTo = 0;
+  #bodySent = false;
+  #requestDone = false;
+  #upgrade = false;
+  #answerEdits: HeaderEdits | null = null;
+  #triedAt = 0;
+
+  constructor(context: EngineContext, client: ClientSide, state: ListenerState, peer: Peer) {
+    this.#context = context;
+    this.#client = client;
+    this.#state = state;
+    this.#peer = peer;
+  }
+
+  get active(): boolean {
+    return this.stage !== Stage.none;
+  }
+
+  /** Whether request body bytes can go on now; otherwise `ClientSide.requestWanted` tells when. */
+  get wantsBody(): boolean {
+    return this.stage >= Stage.sending && (this.#upstream === null || !this.#upstream.outbox.blocked);
+  }
+
+  /** Longest silence of a tunnel that grows out of it, ms. */
+  get tunnelIdle(): number {
+    return this.#destination?.timeouts.tunnelIdle ?? 0;
+  }
+
+  /** Takes a parsed request. By the time it returns, the answer may already be complete. */
+  begin(bytes: Uint8Array, head: RequestHead): void {
+    const context = this.#context;
+    const listener = this.#state.current;
+    this.#reset(head, listener);
+    context.cells[this.#state.cells + ListenerCell.requests]!++;
+    const { request } = context;
+    request.set(bytes, head, this.#peer.address);
+    const trusted = listener.trusted !== null && listener.trusted.contains(this.#peer.address);
+    this.source = trusted ? believedSource(this.#peer.address, listener.trusted, request) : this.#peer.address;
+    if (trusted) request.set(bytes, head, this.source);
+    if (context.log !== null) this.#remember(bytes, head);
+    if (head.method === Method.connect) {
+      this.refuse("request-method-unsupported", "CONNECT");
+      return;
+    }
+    const { only } = listener.table;
+    const index = only >= 0 ? only : listener.table.match(request);
+    const route = index < 0 ? undefined : listener.routes[index];
+    if (route === undefined) {
+      this.refuse("route-not-found", "");
+      return;
+    }
+    this.route = route;
+    if (route.maxBodyBytes > 0 && head.framing === Framing.length && head.contentLength > route.maxBodyBytes) {
+      this.refuse("request-body-too-large", `Content-Length ${head.contentLength}`);
+      return;
+    }
+    if (route.fixed !== null || route.redirect !== null) {
+      this.#answerAlone(route);
+      return;
+    }
+    const destination = route.split === null ? route.destination : route.split();
+    if (destination === null) {
+      this.refuse("internal-error", "a route without a destination");
+      return;
+    }
+    this.#destination = destination;
+    const { pool } = destination;
+    pool.count(PoolCell.requests);
+    if (pool.needsKey) this.key = hashKey(pool.plan.hashKey, request);
+    this.#buildHead(bytes, head, listener, route, trusted);
+    if (route.mirror !== null) this.#mirror = Mirror.begin(context, route.mirror, this.#head as HeadBuffer, head.method);
+    if (this.#requestDone) this.#mirror?.end();
+    this.#dispatch(null);
+  }
+
+  /** Body bytes, as they are: [from, to) of `bytes`. Only while `wantsBody`. */
+  requestData(bytes: Uint8Array, from: number, to: number): void {
+    this.#bodySent = true;
+    this.#upstream?.outbox.append(bytes, from, to);
+    this.#mirror?.data(bytes, from, to);
+  }
+
+  /** After a read's worth of body bytes: hands them over and puts a slow endpoint on the clock. */
+  requestFlush(): void {
+    const upstream = this.#upstream;
+    if (upstream === null) return;
+    upstream.outbox.flush();
+    upstream.watchUpload();
+  }
+
+  /** The request is complete. */
+  requestEnd(): void {
+    this.#requestDone = true;
+    this.#mirror?.end();
+    if (this.stage < Stage.sending) return;
+    this.sentAt = this.#context.clock.now();
+    this.#upstream?.requestSent();
+  }
+
+  /** Ends it with an answer of our own, or by cutting the connection when an answer already began. */
+  refuse(code: FaultCode, cause: string): void {
+    if (this.stage === Stage.queued) this.#destination?.pool.leave(this);
+    const begun = this.stage === Stage.answering;
+    const upstream = this.#upstream;
+    this.#upstream = null;
+    if (upstream !== null) upstream.abandon();
+    this.fault = code;
+    this.cause = cause;
+    countFault(this.#context, code);
+    const { side, status } = faults[code];
+    if (side === "upstream") this.endpoint?.count(EndpointCell.failures);
+    const client = this.#client;
+    if (begun || status === 0) {
+      this.#finish();
+      client.cut();
+      return;
+    }
+    this.status = status;
+    const listener = this.listener ?? this.#state.current;
+    const answer = faultAnswer(code, { accept: this.#accept(), requestId: this.#id() }, listener.errorPages);
+    this.bytesOut = answer.body.length;
+    const close = side === "client" || !this.#requestDone;
+    this.#finish();
+    client.ownAnswer(answer, close);
+  }
+
+  /** A request that could not be read: there is nothing to route, only an answer to give. */
+  refuseUnread(code: FaultCode, cause: string): void {
+    const { requestHead, request } = this.#context;
+    requestHead.fields.count = 0;
+    request.set(nothing, requestHead, this.#peer.address);
+    this.#reset(requestHead, this.#state.current);
+    this.#requestDone = false;
+    this.source = this.#peer.address;
+    this.logged = null;
+    this.refuse(code, cause);
+  }
+
+  /** The client's connection is gone: nothing can be answered. */
+  clientGone(code: FaultCode, cause: string): void {
+    if (this.stage === Stage.none) return;
+    if (this.stage === Stage.queued) this.#destination?.pool.leave(this);
+    this.fault = code;
+    this.cause = cause;
+    countFault(this.#context, code);
+    const upstream = this.#upstream;
+    this.#upstream = null;
+    upstream?.abandon();
+    this.#finish();
+  }
+
+  /** The client caught up with its answer. */
+  clientDrained(): void {
+    this.#upstream?.resume();
+  }
+
+  /** A tunnel that grew out of this exchange is over. */
+  tunnelEnded(code: FaultCode | "", up: number, down: number): void {
+    this.fault = code;
+    if (code !== "") countFault(this.#context, code);
+    this.bytesIn += up;
+    this.bytesOut += down;
+    this.endpoint?.count(EndpointCell.tunnels, -1);
+    this.#finish();
+  }
+
+  // Waiter
+
+  ready(endpoint: Endpoint): void {
+    this.queueMs = this.#context.clock.now() - this.queuedAt;
+    this.#send(endpoint);
+  }
+
+  timedOut(): void {
+    this.queueMs = this.#context.clock.now() - this.queuedAt;
+    this.stage = Stage.connecting;
+    this.refuse("pool-queue-timeout", "");
+  }
+
+  // AnswerSink
+
+  opened(): void {
+    this.connectMs = this.#context.clock.now() - this.#triedAt;
+    this.#sendHead();
+    this.#client.requestWanted();
+  }
+
+  informational(bytes: Uint8Array, head: AnswerHead): void {
+    this.#client.informational(bytes, head);
+  }
+
+  answerHead(bytes: Uint8Array, head: AnswerHead): void {
+    this.stage = Stage.answering;
+    this.status = head.status;
+    this.firstByteAt = this.#context.clock.now();
+    const endpoint = this.endpoint as Endpoint;
+    const kind = (head.status / 100) | 0;
+    endpoint.count(EndpointCell.answers2xx + kind - 2);
+    endpoint.observe(this.firstByteAt - this.sentAt, kind === 5);
+    if (this.#head !== null && this.#mirror === null) this.#dropHead();
+    this.#client.answerHead(bytes, head, this.#answerEdits);
+  }
+
+  answerData(bytes: Uint8Array, from: number, to: number): void {
+    this.bytesOut += to - from;
+    this.#client.answerData(bytes, from, to);
+  }
+
+  answerEnd(trailers: Uint8Array, length: number): void {
+    this.#upstream = null;
+    const client = this.#client;
+    this.#finish();
+    client.answerEnd(trailers, length);
+  }
+
+  switched(bytes: Uint8Array, head: AnswerHead, from: number, to: number): void {
+    const upstream = this.#upstream as UpstreamSession;
+    this.#upstream = null;
+    this.stage = Stage.tunnel;
+    this.status = 101;
+    this.firstByteAt = this.#context.clock.now();
+    this.endpoint?.count(EndpointCell.tunnels);
+    this.#dropHead();
+    this.#client.tunnel(bytes, head, from, to, upstream);
+  }
+
+  drained(): void {
+    this.#client.requestWanted();
+  }
+
+  failed(code: FaultCode, cause: string): void {
+    const upstream = this.#upstream;
+    this.#upstream = null;
+    const endpoint = this.endpoint;
+    if (this.stage !== Stage.answering && endpoint !== null && this.#mayRetry(code, upstream)) {
+      endpoint.count(EndpointCell.failures);
+      endpoint.end();
+      this.endpoint = null;
+      this.#dispatch(endpoint);
+      return;
+    }
+    endpoint?.observe(this.#context.clock.now() - this.#triedAt, true);
+    this.cause = cause;
+    this.refuse(code, cause);
+  }
+
+  congested(): boolean {
+    return this.#client.congested();
+  }
+
+  #reset(head: RequestHead, listener: ListenerSnapshot): void {
+    this.stage = Stage.connecting;
+    this.listener = listener;
+    this.route = null;
+    this.endpoint = null;
+    this.#destination = null;
+    this.attempts = 0;
+    this.fault = "";
+    this.cause = "";
+    this.status = 0;
+    this.method = head.method;
+    this.minor = head.minor;
+    this.bytesIn = this.bytesOut = 0;
+    this.startedAt = this.#context.clock.now();
+    this.sentAt = this.startedAt;
+    this.firstByteAt = 0;
+    this.connectMs = this.queueMs = -1;
+    this.requestId = "";
+    this.#bodySent = false;
+    this.#requestDone = head.framing === Framing.none || (head.framing === Framing.length && head.contentLength === 0);
+    this.key = 0;
+  }
+
+  #remember(bytes: Uint8Array, head: RequestHead): void {
+    const { request } = this.#context;
+    this.logged = {
+      method: request.method(),
+      target: text(bytes, head.targetStart, head.targetEnd),
+      host: request.authority(),
+      userAgent: request.header("user-agent") ?? "",
+      referer: request.header("referer") ?? "",
+    };
+  }
+
+  #answerAlone(route: FoldedRoute): void {
+    const { request } = this.#context;
+    const made = route.fixed ?? route.redirect?.(request, this.#peer.scheme, this.#state.port);
+    if (made === undefined) {
+      this.refuse("internal-error", "a route without an action");
+      return;
+    }
+    const answer = route.answerEdits === null ? made : route.answerEdits.prepare(request, this.#peer.scheme, this.source).applyTo(made);
+    this.status = answer.status;
+    this.bytesOut = answer.body.length;
+    const client = this.#client;
+    const close = !this.#requestDone;
+    this.#finish();
+    client.ownAnswer(answer, close);
+  }
+
+  #buildHead(bytes: Uint8Array, head: RequestHead, listener: ListenerSnapshot, route: FoldedRoute, trusted: boolean): void {
+    const { request } = this.#context;
+    const peer = this.#peer;
+    shape.dropped = FieldFlag.hop | FieldFlag.framing | (listener.plan.underscores === "pass" ? 0 : FieldFlag.underscore);
+    shape.trusted = trusted;
+    shape.forwarding = trusted
+      ? linesOfTrusted(request, peer.address, peer.scheme, this.#state.port)
+      : this.#forwarding.lines(bytes, head.hostStart, head.hostEnd, peer.address, peer.scheme, this.#state.port);
+    shape.target = null;
+    if (listener.table.needsPath) {
+      // What was matched and what is sent must not be read differently (docs/routing.md).
+      const path = forwardedPath(request.path());
+      if (path !== null) shape.target = latin1(`${path}${request.search()}`);
+    }
+    if (route.rewrite !== null) {
+      const rewritten = route.rewrite(`${request.path()}${request.search()}`);
+      if (rewritten !== null) shape.target = latin1(rewritten);
+    }
+    shape.edits = route.requestEdits === null ? null : route.requestEdits.prepare(request, this.#peer.scheme, this.source);
+    // h2c is between two neighbours and never passed on; an Upgrade with a body cannot be replayed as a tunnel.
+    this.#upgrade =
+      head.upgrade && head.framing === Framing.none && !spells(bytes, head.upgradeStart, head.upgradeEnd, "h2c");
+    shape.upgrade = this.#upgrade;
+    shape.close = (this.#destination as Destination).pool.plan.keepAlive.maxIdle === 0;
+    shape.ownHost = peer.ownHost;
+    this.#head = takeHead();
+    buildRequestHead(bytes, head, shape, this.#head);
+    this.#idFrom = requestIdFrom;
+    this.#idTo = requestIdTo;
+    const edited = route.answerEdits !== null;
+    if (edited || this.#context.log !== null) this.requestId = text(this.#head.bytes, this.#idFrom, this.#idTo);
+    this.#answerEdits = edited ? route.answerEdits.prepare(request, peer.scheme, this.source, this.requestId) : null;
+  }
+
+  #dispatch(avoid: Endpoint | null): void {
+    const { pool } = this.#destination as Destination;
+    const endpoint = pool.pick(this.key, avoid);
+    if (endpoint !== null) {
+      this.#send(endpoint);
+      return;
+    }
+    if (pool.refusal === "unusable") {
+      this.refuse("pool-unusable", "");
+      return;
+    }
+    this.stage = Stage.queued;
+    if (!pool.wait(this)) {
+      this.stage = Stage.connecting;
+      this.refuse("pool-queue-full", "");
+    }
+  }
+
+  #send(endpoint: Endpoint): void {
+    const context = this.#context;
+    const destination = this.#destination as Destination;
+    const { keepAlive } = destination.pool.plan;
+    this.stage = Stage.connecting;
+    this.endpoint = endpoint;
+    endpoint.begin();
+    endpoint.count(this.attempts === 0 ? EndpointCell.requests : EndpointCell.retries);
+    this.attempts++;
+    this.#triedAt = context.clock.now();
+    // A retry after the keep-alive race must not meet it again: only the first try reuses a connection.
+    const idle = this.attempts === 1 ? endpoint.idle.take(context.wheel.now, endpoint.idleLimit(keepAlive.idle)) : null;
+    this.reused = idle !== null;
+    if (idle === null) {
+      this.#upstream = new UpstreamSession(context, endpoint, keepAlive, destination.timeouts, this);
+      return;
+    }
+    this.#upstream = idle as UpstreamSession;
+    this.#upstream.attach(this, destination.timeouts);
+    this.#sendHead();
+  }
+
+  #sendHead(): void {
+    const upstream = this.#upstream as UpstreamSession;
+    const head = this.#head as HeadBuffer;
+    this.stage = Stage.sending;
+    upstream.sendHead(head.bytes, head.length, this.method, this.#upgrade);
+    if (!this.#requestDone) return;
+    this.sentAt = this.#triedAt;
+    upstream.requestSent();
+  }
+
+  /** By the register, the body and the budget: see DESIGN §5, retries. */
+  #mayRetry(code: FaultCode, upstream: UpstreamSession | null): boolean {
+    const { retry } = faults[code];
+    const { attempts, pool } = this.#destination as Destination;
+    if (retry === "never" || this.#bodySent || this.attempts >= attempts) return false;
+    if (retry === "fresh-connection" && !(upstream !== null && upstream.reused && isIdempotent(this.method))) return false;
+    return pool.retryAllowed();
+  }
+
+  #finish(): void {
+    const context = this.#context;
+    const { cells } = context;
+    const now = context.clock.now();
+    const endpoint = this.endpoint;
+    const kind = (this.status / 100) | 0;
+    if (kind > 0) cells[this.#state.cells + ListenerCell.answers1xx + kind - 1]!++;
+    this.stage = Stage.none;
+    this.#mirror?.exchangeEnded();
+    this.#mirror = null;
+    if (context.log !== null) logExchange(context, this, this.#state.name, now);
+    if (this.#head !== null) this.#dropHead();
+    const destination = this.#destination;
+    this.#destination = null;
+    if (destination === null) return;
+    destination.pool.observeLatency(now - this.startedAt);
+    if (endpoint === null) return;
+    endpoint.end();
+    destination.pool.wake();
+  }
+
+  #dropHead(): void {
+    const head = this.#head;
+    this.#head = null;
+    if (head !== null) releaseHead(head);
+  }
+
+  #id(): string {
+    if (this.requestId !== "" || this.#head === null) return this.requestId;
+    return text(this.#head.bytes, this.#idFrom, this.#idTo);
+  }
+
+  /** The request's Accept, found in what is left of its head. */
+  #accept(): string {
+    const head = this.#head;
+    if (head === null) return this.#context.request.header("accept") ?? "";
+    return /\r\naccept: *([^\r]*)/i.exec(text(head.bytes, 0, head.length))?.[1] ?? "";
+  }
+}
+
+/** RFC 9110 §9.2.2. */
+function isIdempotent(method: number): boolean {
+  return method !== Method.post && method !== Method.patch && method !== Method.other && method !== Method.connect;
+}

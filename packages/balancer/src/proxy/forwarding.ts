@@ -1,0 +1,83 @@
+// What the endpoint is told about the client: X-Forwarded-*, Forwarded (RFC 7239) and Via (RFC 9110 §7.6.3). Whatever an
+// untrusted peer sent of these was dropped, so the lines depend on the connection and the Host alone: they are made once
+// per connection and copied for each request.
+import { latin1, sameBytes } from "../base/bytes.ts";
+import type { CidrSet } from "../base/cidr.ts";
+import type { CurrentRequest } from "./current-request.ts";
+
+/** The fields of one connection, ready to be copied. */
+export class ForwardingLines {
+  #host: Uint8Array = new Uint8Array(0);
+  #lines: Uint8Array | null = null;
+
+  /** The lines for a Host at bytes [from, to), from the cache when the last request had the same. */
+  lines(bytes: Uint8Array, from: number, to: number, peer: string, scheme: string, port: number): Uint8Array {
+    if (this.#lines !== null && sameBytes(bytes, from, to, this.#host, 0, this.#host.length)) return this.#lines;
+    this.#host = bytes.slice(from, to);
+    const host = Buffer.from(this.#host).toString("latin1");
+    return (this.#lines = latin1(render(peer, scheme, host, String(port), "", element(peer, scheme, host))));
+  }
+}
+
+/** The same for a peer that is trusted: what it said is kept and added to. */
+export function linesOfTrusted(request: CurrentRequest, peer: string, scheme: string, port: number): Uint8Array {
+  const host = request.header("x-forwarded-host") ?? request.authority();
+  const proto = request.header("x-forwarded-proto") ?? scheme;
+  const forwarded = request.header("forwarded");
+  const own = element(peer, scheme, request.authority());
+  return latin1(
+    render(
+      peer,
+      proto,
+      host,
+      request.header("x-forwarded-port") ?? String(port),
+      request.header("x-forwarded-for") ?? "",
+      forwarded === undefined ? own : `${forwarded}, ${own}`,
+    ),
+  );
+}
+
+/**
+ * The client's address as far as it can be believed: from the right of X-Forwarded-For, past every trusted proxy, to the
+ * first address that is none. Counting from the left would believe whatever a client chose to send.
+ */
+export function believedSource(peer: string, trusted: CidrSet | null, request: CurrentRequest): string {
+  if (trusted === null || !trusted.contains(peer)) return peer;
+  const chain = request.header("x-forwarded-for");
+  if (chain === undefined) return peer;
+  let believed = peer;
+  const hops = chain.split(",");
+  for (let i = hops.length - 1; i >= 0; i--) {
+    const hop = bareAddress((hops[i] as string).trim());
+    if (hop === "") break;
+    believed = hop;
+    if (!trusted.contains(hop)) break;
+  }
+  return believed;
+}
+
+/** Some proxies write a port behind the address ("192.0.2.1:4711", "[2001:db8::1]:4711"). */
+function bareAddress(hop: string): string {
+  if (hop.startsWith("[")) return hop.slice(1, hop.indexOf("]"));
+  const colon = hop.indexOf(":");
+  return colon >= 0 && colon === hop.lastIndexOf(":") ? hop.slice(0, colon) : hop;
+}
+
+function render(peer: string, proto: string, host: string, port: string, chain: string, forwarded: string): string {
+  const client = peer === "" ? "unknown" : peer;
+  return (
+    `X-Forwarded-For: ${chain === "" ? client : `${chain}, ${client}`}\r\n` +
+    `X-Forwarded-Proto: ${proto}\r\n` +
+    (host === "" ? "" : `X-Forwarded-Host: ${host}\r\n`) +
+    `X-Forwarded-Port: ${port}\r\n` +
+    `Forwarded: ${forwarded}\r\n` +
+    "Via: 1.1 plimsoll\r\n"
+  );
+}
+
+/** One element of RFC 7239 §4; IPv6 addresses and anything that is no token are quoted (§6). */
+function element(peer: string, scheme: string, host: string): string {
+  const node = peer === "" ? "unknown" : peer.includes(":") ? `"[${peer}]"` : peer;
+  const quotedHost = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]*$/.test(host) ? host : `"${host.replaceAll(/["\\]/g, "\\$&")}"`;
+  return `for=${node}${host === "" ? "" : `;host=${quotedHost}`};proto=${scheme}`;
+}

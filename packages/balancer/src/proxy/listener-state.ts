@@ -1,0 +1,58 @@
+// A listener as a worker runs it. The object lives as long as the socket; what a reload changes hangs on `current`, which
+// is swapped whole, so that an exchange keeps what it began with and the next one sees the new.
+import type { Listener } from "../net/transport.ts";
+import type { CidrSet } from "../base/cidr.ts";
+import type { HeadLimits } from "@plimsoll/wire/http1";
+import type { ErrorPages } from "./error-pages.ts";
+import type { ClientSession } from "./client-session.ts";
+import type { FoldedRoute } from "./folded-route.ts";
+import type { ListenerPlan } from "./plan.ts";
+import type { RouteTable } from "./route/table.ts";
+
+/** What a snapshot says of one listener. */
+export interface ListenerSnapshot {
+  readonly plan: ListenerPlan;
+  readonly limits: HeadLimits;
+  readonly table: RouteTable;
+  readonly routes: readonly FoldedRoute[];
+  /** Whose forwarding fields are believed; null = nobody's. */
+  readonly trusted: CidrSet | null;
+  readonly errorPages: ErrorPages;
+}
+
+export class ListenerState {
+  readonly name: string;
+  /** First cell of this listener in this worker's row. */
+  cells: number;
+  current: ListenerSnapshot;
+  socket: Listener | null = null;
+  port: number;
+  /** No further requests on open connections: answers say `Connection: close`. */
+  closing = false;
+  /** Open connections, as a doubly linked list through the sessions. */
+  first: ClientSession | null = null;
+  open = 0;
+
+  constructor(name: string, cells: number, current: ListenerSnapshot) {
+    this.name = name;
+    this.cells = cells;
+    this.current = current;
+    this.port = current.plan.address.port;
+  }
+
+  add(session: ClientSession): void {
+    session.next = this.first;
+    session.previous = null;
+    if (this.first !== null) this.first.previous = session;
+    this.first = session;
+    this.open++;
+  }
+
+  remove(session: ClientSession): void {
+    if (session.previous !== null) session.previous.next = session.next;
+    else if (this.first === session) this.first = session.next;
+    if (session.next !== null) session.next.previous = session.previous;
+    session.next = session.previous = null;
+    this.open--;
+  }
+}

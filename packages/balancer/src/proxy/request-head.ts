@@ -1,0 +1,140 @@
+// The request head as it goes upstream, in canonical form: lines that may pass are copied in runs, framing and connection
+// fields are our own, and what the endpoint may not believe from a client is replaced by what we know.
+import { Field, FieldFlag, Framing, type RequestHead, TargetForm, writeDecimal } from "@plimsoll/wire/http1";
+import { copyBytes, latin1 } from "../base/bytes.ts";
+import type { HeadBuffer } from "./head-buffer.ts";
+import { requestIdLength, writeRequestId } from "./request-id.ts";
+import type { HeaderEdits } from "./steps/header-edits.ts";
+
+const version = latin1(" HTTP/1.1\r\n");
+const lengthName = latin1("Content-Length: ");
+const chunkedLine = latin1("Transfer-Encoding: chunked\r\n");
+const closeLine = latin1("Connection: close\r\n");
+const trailersLines = latin1("Connection: TE\r\nTE: trailers\r\n");
+const upgradeLines = latin1("Connection: upgrade\r\nUpgrade: ");
+const requestIdName = latin1("X-Request-Id: ");
+const hostName = latin1("Host: ");
+const crlf = latin1("\r\n");
+
+/** Fields that we write ourselves, by id: 1 = always, 2 = unless a trusted peer sent it. */
+const replaced = new Uint8Array(256);
+replaced[Field.forwarded] = 1;
+replaced[Field.xForwardedFor] = 1;
+replaced[Field.xForwardedProto] = 1;
+replaced[Field.xForwardedHost] = 1;
+replaced[Field.xForwardedPort] = 1;
+replaced[Field.xRequestId] = 2;
+
+/** What shapes the head besides the request itself. Filled anew for each request by the exchange; one per worker. */
+export interface HeadShape {
+  /** FieldFlag bits of lines that do not pass. */
+  dropped: number;
+  /** The target to send in place of the received one; null = as received. */
+  target: Uint8Array | null;
+  /** Forwarding lines, from forwarding.ts. */
+  forwarding: Uint8Array;
+  trusted: boolean;
+  edits: HeaderEdits | null;
+  /** Whether an Upgrade is passed on. */
+  upgrade: boolean;
+  /** Whether the connection is not to be kept. */
+  close: boolean;
+  /** Host for an HTTP/1.0 request that has none. */
+  ownHost: string;
+}
+
+/** Where the request id lies in the buffer that was built last: [from, to). */
+export let requestIdFrom = 0;
+export let requestIdTo = 0;
+
+/** Builds the head into `out`; everything in `bytes` was checked by the codec. */
+export function buildRequestHead(bytes: Uint8Array, head: RequestHead, shape: HeadShape, out: HeadBuffer): void {
+  const { edits, target } = shape;
+  const forwarding = edits === null ? shape.forwarding : edits.passing(shape.forwarding);
+  const room =
+    head.end - head.start + (target === null ? 0 : target.length) + forwarding.length + (edits === null ? 0 : edits.room) + 320 + shape.ownHost.length;
+  const to = out.fit(room);
+
+  // Request line.
+  let at = copyBytes(to, 0, bytes, head.start, head.methodEnd);
+  to[at++] = 32;
+  if (target !== null) at = copyBytes(to, at, target, 0, target.length);
+  else if (head.form !== TargetForm.absolute) at = copyBytes(to, at, bytes, head.targetStart, head.targetEnd);
+  else {
+    // RFC 9112 §3.2.2: towards the origin an absolute target becomes origin-form.
+    if (head.pathStart === head.pathEnd) to[at++] = 47;
+    at = copyBytes(to, at, bytes, head.pathStart, head.queryEnd);
+  }
+  at = copyBytes(to, at, version, 0, version.length);
+
+  // Fields.
+  const fields = head.fields;
+  const { at: places, flags, ids, count } = fields;
+  let keptId = false;
+  let run = -1;
+  let runEnd = 0;
+  requestIdFrom = requestIdTo = 0;
+  for (let i = 0, k = 0; i < count; i++, k += 4) {
+    const flag = flags[i] as number;
+    const rule = replaced[ids[i] as number] as number;
+    let pass: boolean = (flag & shape.dropped) === 0 && (rule === 0 || (rule === 2 && shape.trusted && !keptId));
+    if (edits !== null && edits.removes(bytes, fields, i)) pass = false;
+    if (pass && rule === 2) {
+      // Only an id that is sane is kept: it will stand in logs.
+      const length = (places[k + 3] as number) - (places[k + 2] as number);
+      pass = length > 0 && length <= 128;
+      keptId = pass;
+    }
+    if (pass && (flag & FieldFlag.plain) !== 0 && rule !== 2) {
+      if (run < 0) run = places[k] as number;
+      runEnd = (places[k + 3] as number) + 2;
+      continue;
+    }
+    if (run >= 0) {
+      at = copyBytes(to, at, bytes, run, runEnd);
+      run = -1;
+    }
+    if (!pass) continue;
+    at = copyBytes(to, at, bytes, places[k] as number, places[k + 1] as number);
+    to[at++] = 58;
+    to[at++] = 32;
+    if (rule === 2) requestIdFrom = at;
+    at = copyBytes(to, at, bytes, places[k + 2] as number, places[k + 3] as number);
+    if (rule === 2) requestIdTo = at;
+    to[at++] = 13;
+    to[at++] = 10;
+  }
+  if (run >= 0) at = copyBytes(to, at, bytes, run, runEnd);
+
+  // Ours.
+  if (head.hostIndex < 0) {
+    at = copyBytes(to, at, hostName, 0, hostName.length);
+    if (head.hostEnd > head.hostStart) at = copyBytes(to, at, bytes, head.hostStart, head.hostEnd);
+    else {
+      const own = latin1(shape.ownHost);
+      at = copyBytes(to, at, own, 0, own.length);
+    }
+    at = copyBytes(to, at, crlf, 0, 2);
+  }
+  if (head.framing === Framing.length) {
+    at = copyBytes(to, at, lengthName, 0, lengthName.length);
+    at = writeDecimal(to, at, head.contentLength);
+    at = copyBytes(to, at, crlf, 0, 2);
+  } else if (head.framing === Framing.chunked) at = copyBytes(to, at, chunkedLine, 0, chunkedLine.length);
+  if (shape.upgrade) {
+    at = copyBytes(to, at, upgradeLines, 0, upgradeLines.length);
+    at = copyBytes(to, at, bytes, head.upgradeStart, head.upgradeEnd);
+    at = copyBytes(to, at, crlf, 0, 2);
+  } else if (shape.close) at = copyBytes(to, at, closeLine, 0, closeLine.length);
+  else if (head.acceptsTrailers) at = copyBytes(to, at, trailersLines, 0, trailersLines.length);
+  at = copyBytes(to, at, forwarding, 0, forwarding.length);
+  if (!keptId && (edits === null || !edits.ownsRequestId)) {
+    at = copyBytes(to, at, requestIdName, 0, requestIdName.length);
+    requestIdFrom = at;
+    at = writeRequestId(to, at);
+    requestIdTo = requestIdFrom + requestIdLength;
+    at = copyBytes(to, at, crlf, 0, 2);
+  }
+  if (edits !== null) at = edits.write(to, at, to, requestIdFrom, requestIdTo);
+  out.length = copyBytes(to, at, crlf, 0, 2);
+}
