@@ -149,7 +149,7 @@ export class Pool implements EndpointHome {
   tick(now: number, wallNow: number): void {
     const pool = this.#life.current;
     pool.#review(wallNow);
-    pool.#life.budget.tick(now, pool.#everywhere(PoolCell.requests), pool.#everywhere(PoolCell.retries));
+    pool.#noteTotals(now);
     if (now >= pool.#pruneAt) {
       pool.#pruneAt = now + pruneEvery;
       for (const endpoint of pool.endpoints) {
@@ -201,6 +201,7 @@ export class Pool implements EndpointHome {
       for (const endpoint of previous.endpoints) if (!kept.has(endpoint)) endpoint.idle.retireAll();
     }
     this.#publishQueued();
+    this.#noteTotals(this.#context.clock.now());
     this.#rebuild(this.#context.wallNow());
     this.wake();
   }
@@ -216,6 +217,10 @@ export class Pool implements EndpointHome {
 
   #queuedEverywhere(): number {
     return this.#everywhere(PoolCell.queued);
+  }
+
+  #noteTotals(now: number): void {
+    this.#life.budget.tick(now, this.#everywhere(PoolCell.requests), this.#everywhere(PoolCell.retries));
   }
 
   #publishQueued(): void {
