@@ -33,7 +33,7 @@ export function createBunTransport(options: BunTransportOptions = {}): Transport
   const connectEvents = {
     ...socketEvents,
     open(socket: RawSocket): void {
-      socket.setNoDelay(true);
+      // No setNoDelay: Bun 1.4 sets it on every socket itself (tests/integration/runtime/sockets.test.ts holds it to that).
       socket.data.socket = socket;
     },
     // Only for descriptors that Bun will not take, which is a defect of ours; without it the promise would be unhandled.
@@ -86,7 +86,6 @@ function listen(
     open(socket: RawSocket): void {
       const connection = new BunConnection(host, nobody, socket, undefined);
       socket.data = connection;
-      socket.setNoDelay(true);
       gate.taken();
       connection.handler = accept(connection);
       if (gate.shouldPause) {
