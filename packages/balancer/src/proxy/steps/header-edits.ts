@@ -24,6 +24,8 @@ class Removal {
   readonly #names: readonly string[];
   /** One bit for each hash's low five bits: most fields are told apart by one AND. */
   readonly #mask: number;
+  #strippedFrom: Uint8Array = nothing;
+  #stripped: Uint8Array = nothing;
 
   constructor(names: readonly string[]) {
     this.#names = names;
@@ -43,6 +45,16 @@ class Removal {
   hasName(name: string): boolean {
     return this.#names.includes(name.toLowerCase());
   }
+
+  /** Our own lines are made once per connection and asked about for each request, so the last result is kept. */
+  passing(lines: Uint8Array): Uint8Array {
+    if (lines === this.#strippedFrom) return this.#stripped;
+    this.#strippedFrom = lines;
+    const all = Buffer.from(lines).toString("latin1").split("\r\n");
+    const kept = all.filter((line) => line !== "" && !this.hasName(line.slice(0, line.indexOf(":"))));
+    this.#stripped = kept.length === all.length - 1 ? lines : latin1(kept.map((line) => line + "\r\n").join(""));
+    return this.#stripped;
+  }
 }
 
 /** The edits of one route in one direction. What they do never changes, so all requests of the route share them. */
@@ -56,16 +68,12 @@ export class HeaderEdits {
   /** Whether something but a request id is still to be filled in. */
   readonly #open: boolean;
   readonly #wantsId: boolean;
-  readonly #wantsId: boolean;
-  #strippedFrom: Uint8Array = nothing;
-  #stripped: Uint8Array = nothing;
 
   constructor(removal: Removal, parts: readonly Part[]) {
     this.#removal = removal;
     this.ownsRequestId = removal.hasName("x-request-id");
     this.#parts = parts;
     this.#open = parts.some((part) => typeof part === "string" && part !== "requestId");
-    this.#wantsId = parts.includes("requestId");
     this.#wantsId = parts.includes("requestId");
     this.room = parts.reduce((sum, part) => sum + (typeof part === "string" ? longestId : part.length), 0);
   }
@@ -106,12 +114,7 @@ export class HeaderEdits {
 
   /** Those of our own lines (each "Name: value" with its CRLF) that these edits let pass. The last result is kept. */
   passing(lines: Uint8Array): Uint8Array {
-    if (lines === this.#strippedFrom) return this.#stripped;
-    this.#strippedFrom = lines;
-    const all = Buffer.from(lines).toString("latin1").split("\r\n");
-    const kept = all.filter((line) => line !== "" && !this.#removal.hasName(line.slice(0, line.indexOf(":"))));
-    this.#stripped = kept.length === all.length - 1 ? lines : latin1(kept.map((line) => line + "\r\n").join(""));
-    return this.#stripped;
+    return this.#removal.passing(lines);
   }
 
   /** An answer of our own with (prepared) edits applied. */
