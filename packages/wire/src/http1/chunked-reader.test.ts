@@ -39,6 +39,7 @@ describe("read", () => {
     ["an extension with a value", "5;a=b;c=d\r\nhello\r\n0;e\r\n\r\n", "hello"],
     ["an extension with a quoted value", '5;a="b;\\"\xe4\t c"\r\nhello\r\n0\r\n\r\n', "hello"],
     ["white space around an extension", '5 \t; a = b ; c\t=\t"d" ;e\r\nhello\r\n0\r\n\r\n', "hello"],
+    ["long extensions on many lines", `1;${"a".repeat(200)}\r\nx\r\n`.repeat(3) + "0\r\n\r\n", "xxx"],
     ["an extension of the longest line", `5;${"a".repeat(254)}\r\nhello\r\n0\r\n\r\n`, "hello"],
   ])("%s", (_rule, text, data) => {
     expect(read(`${text}next`)).toEqual({ data, end: "done", trailers: "", rest: "next" });

@@ -71,7 +71,7 @@ describe("fieldId", () => {
 });
 
 test("the hash of bytes in any case is that of the lower-case text", () => {
-  const name = fc.string({ unit: fc.constantFrom(..."abcXYZ019-_!#$%&'*+.^`|~"), maxLength: 30 });
+  const name = fc.string({ unit: fc.constantFrom(..."abcXYZ019-_!#$%&'*+.^`|~".split("")), maxLength: 30 });
   fc.assert(
     fc.property(name, (text) => {
       expect(fieldHash(latin1(text), 0, text.length)).toBe(hashName(text.toLowerCase()));

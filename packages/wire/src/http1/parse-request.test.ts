@@ -148,6 +148,12 @@ describe("refused", () => {
       "[::256.1.1.1]",
       "[::01.1.1.1]",
       "[fe80::1%25eth0]",
+      "[1:2:3:4:5:6::1.2.3.4]",
+      "[1:2:3:4:5:6:7::8]",
+      "[1:2:3:4:5:6:7:8::]",
+      "[1:2:3:4:5:6:7:1.2.3.4]",
+      "[::1.2.3.4.5]",
+      "[::1.2.3.4:5]",
       "[v1.x]",
       "%",
       "%4",
@@ -177,6 +183,11 @@ describe("refused", () => {
       "request-host-invalid",
     ],
     ["https's port is not http's", `GET http://a:443/ HTTP/1.1${crlf}Host: a${crlf}${crlf}`, "request-host-invalid"],
+    [
+      "a Host that the absolute target only begins with",
+      `GET http://a.b/ HTTP/1.1${crlf}Host: a${crlf}${crlf}`,
+      "request-host-invalid",
+    ],
     ["a Host that is longer", `GET http://a/ HTTP/1.1${crlf}Host: a.b${crlf}${crlf}`, "request-host-invalid"],
     [
       "bytes that only a careless lower-casing takes as equal",
@@ -265,6 +276,8 @@ describe("refused", () => {
   test("texts tell what was found", () => {
     expect(parseRequest("\x16\x03\x01").outcome).toBe("request-malformed: a TLS handshake on a listener without TLS");
     expect(parseRequest(withLines("X : a")).outcome).toContain("white space between");
+    expect(parseRequest(`GET  / HTTP/1.1${crlf}`).outcome).toContain("two spaces");
+    expect(parseRequest(`GET http://u@a/ HTTP/1.1${crlf}Host: a${crlf}${crlf}`).outcome).toContain("user name");
     expect(parseRequest(`GET / HTTP/1.1${crlf}Host: u@a${crlf}${crlf}`).outcome).toContain("user name");
   });
 });
@@ -294,6 +307,9 @@ describe("limits", () => {
       `${line}${`X: ${"a".repeat(8000)}${crlf}`.repeat(2)}X: ${"a".repeat(rest + more)}${crlf}${crlf}`;
     expect(head(0).length).toBe(16384);
     expect(parseRequest(head(0)).outcome).toBe(16384);
+    // With the last byte that may be there and no end, nothing can make it good.
+    expect(parseRequest(head(1).slice(0, 16383)).outcome).toBe("incomplete");
+    expect(fault(head(1).slice(0, 16384))).toBe("request-head-too-large");
     expect(fault(head(1))).toBe("request-head-too-large");
     expect(fault(head(0).slice(0, -2) + "aaaa")).toBe("request-head-too-large");
   });
@@ -392,6 +408,8 @@ describe("accepted", () => {
     "[::ffff:1.2.3.4]",
     "[1:2:3:4:5:6:1.2.3.4]",
     "[fe80::]",
+    "[1:2:3:4:5::1.2.3.4]",
+    "[1:2:3:4:5:6:7::]",
     "[2001:DB8::1]",
   ])("Host %s", (host) => {
     const { head, bytes, outcome: length } = parseRequest(`GET / HTTP/1.1${crlf}Host: ${host}${crlf}${crlf}`);
