@@ -57,7 +57,7 @@ const bans: readonly Ban[] = [
     judge(node) {
       if (node.type === "ImportDeclaration") {
         const from = (node["source"] as { value: string }).value;
-        if (/^(node|bun):/.test(from) && node["importKind"] !== "type") return `import of "${from}"`;
+        if (/^(node|bun):/.test(from) && !isPure(node)) return `import of "${from}"`;
       }
       const name = dotted(node);
       return name && /^(Bun|process)\.[a-z]/.test(name) ? name : undefined;
@@ -84,8 +84,7 @@ const bans: readonly Ban[] = [
     holds: (file) => /^packages\/balancer\/src\/(?!admin\/)/.test(file) && !isTest(file),
     judge(node) {
       const from = node.type === "ImportDeclaration" ? (node["source"] as { value: string }).value : "";
-      if (/^node:(http|https|http2|net|tls|stream|events)/.test(from) && node["importKind"] !== "type")
-        return `"${from}"`;
+      if (/^node:(http|https|http2|net|tls|stream|events)/.test(from) && !isPure(node)) return `"${from}"`;
       if (dotted(node) === "Bun.serve") return "Bun.serve";
       const called = node.type === "CallExpression" ? dotted(node["callee"] as SyntaxNode) : undefined;
       return called === "fetch" ? "fetch" : undefined;
@@ -135,6 +134,8 @@ export function checkBans(all: readonly Source[] = sources(), allowed: readonly 
         findings.push({ file, line: lineAt(text, comment.start), text: `${left}: finish it, or open an issue` });
     }
     const holding = bans.filter((ban) => ban.holds(file));
+    // One finding for each rule and file is enough: it is mended, or excepted, for the whole file.
+    const told = new Set<Ban>();
     walk(source.program, (node, parent) => {
       const better = wordFor(node);
       if (better) findings.push({ file, line: lineAt(text, node.start), text: better });
@@ -143,7 +144,10 @@ export function checkBans(all: readonly Source[] = sources(), allowed: readonly 
         if (!what) continue;
         const exception = allowed.find((one) => one.rule === ban.rule && one.file === file);
         if (exception) used.add(exception);
-        else findings.push({ file, line: lineAt(text, node.start), text: `${ban.rule}: ${what} (${ban.because})` });
+        else if (!told.has(ban)) {
+          findings.push({ file, line: lineAt(text, node.start), text: `${ban.rule}: ${what} (${ban.because})` });
+        }
+        told.add(ban);
       }
     });
   }
@@ -152,6 +156,19 @@ export function checkBans(all: readonly Source[] = sources(), allowed: readonly 
     findings.push({ file: one.file, line: 0, text: `exceptions.ts lets it break ${one.rule}, but it does not` });
   }
   return { findings, summary: `${bans.length} rules, ${allowed.length} exceptions with reasons` };
+}
+
+/** Whether an import brings only types, or functions that touch nothing. */
+function isPure(node: SyntaxNode): boolean {
+  if (node["importKind"] === "type") return true;
+  const named = node["specifiers"] as readonly SyntaxNode[];
+  return (
+    named.length > 0 && named.every((one) => one["importKind"] === "type" || /^isIP(v[46])?$/.test(importedName(one)))
+  );
+}
+
+function importedName(specifier: SyntaxNode): string {
+  return ((specifier["imported"] as SyntaxNode | undefined)?.["name"] as string | undefined) ?? "";
 }
 
 /** "a.b.c" for a plain member expression or identifier, else undefined. */

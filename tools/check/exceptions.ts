@@ -29,4 +29,54 @@ export const exceptions: readonly Exception[] = [
     file: "packages/balancer/src/config/generate.ts",
     because: "a script that writes docs/config.md and the JSON Schema; no program imports it",
   },
+  {
+    rule: "no-throw",
+    file: "packages/wire/src/http1/strict-reader.ts",
+    because: "the slow reader that tests judge with; no part of the data plane",
+  },
+  {
+    rule: "no-throw",
+    file: "packages/balancer/src/net/bun-transport.ts",
+    because: "listening fails at start or reload, never for a request; transport.ts promises an Error with a code",
+  },
+  {
+    rule: "no-throw",
+    file: "packages/balancer/src/net/libc.ts",
+    because: "a system whose C library is not found cannot run at all",
+  },
+  {
+    rule: "no-throw",
+    file: "packages/balancer/src/net/listening-socket.ts",
+    because: "the supervisor's sockets, at start and reload",
+  },
+  {
+    rule: "no-throw",
+    file: "packages/balancer/src/net/descriptor-passing.ts",
+    because: "descriptors between our own processes, at start and reload",
+  },
+  {
+    rule: "no-throw",
+    file: "packages/balancer/src/proxy/assemble.ts",
+    because: "a snapshot is built while reloading; what cannot be built is told before any request meets it",
+  },
+  {
+    rule: "no-throw",
+    file: "packages/balancer/src/proxy/engine.ts",
+    because: "a listener that the plan does not have is the caller's mistake, at start and reload",
+  },
+  {
+    rule: "no-clock",
+    file: "packages/balancer/src/control/app/fake-host.ts",
+    because: "the stand-in host of the process manager's tests",
+  },
+  {
+    rule: "no-io",
+    file: "packages/balancer/src/proxy/route/reference.ts",
+    because: "the slow reference that tests hold the route table against; node's BlockList is its second opinion",
+  },
+  {
+    rule: "no-slow-sockets",
+    file: "packages/balancer/src/proxy/route/reference.ts",
+    because: "the same: BlockList lives in node:net and opens no socket",
+  },
 ];

@@ -53,8 +53,9 @@ export function readText(file: string): string {
   return readFileSync(join(root, file), "utf8");
 }
 
+/** Tests and what only they use. */
 export function isTest(file: string): boolean {
-  return /\.test\.m?ts$/.test(file) || file.startsWith("tests/");
+  return /\.test\.m?ts$|\/fixtures\//.test(file) || file.startsWith("tests/");
 }
 
 /** Parses one file. Throws an Error with file and message when it is not TypeScript. */

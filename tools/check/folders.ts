@@ -20,7 +20,7 @@ export function checkFolders(
 function firstFiles(files: readonly string[]): ReadonlyMap<string, string> {
   const firsts = new Map<string, string>();
   for (const file of files) {
-    if (!/^(packages|bench|tools)\/.*\.ts$/.test(file) || /\.test\.ts$|\.d\.ts$/.test(file)) continue;
+    if (!/^(packages|bench|tools)\/.*\.ts$/.test(file) || /\.test\.ts$|\.d\.ts$|\/fixtures\//.test(file)) continue;
     const folder = posix.dirname(file);
     if (!firsts.has(folder) || file.endsWith("/index.ts")) firsts.set(folder, file);
   }
