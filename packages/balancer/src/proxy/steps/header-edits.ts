@@ -1,7 +1,7 @@
 // Header edits of a route: which fields do not pass, and which lines are put behind those that do. Lines without
 // placeholders are bytes from the start; the rest is filled in once per request.
 import type { Fields } from "@plimsoll/wire/http1";
-import { hashName } from "@plimsoll/wire/http1";
+import { fieldHash, hashName } from "@plimsoll/wire/http1";
 import { copyBytes, latin1, spells } from "../../base/bytes.ts";
 import type { HeaderEditsPlan } from "../plan.ts";
 import { type FixedAnswer, oneLine } from "./fixed.ts";
@@ -24,8 +24,6 @@ class Removal {
   readonly #names: readonly string[];
   /** One bit for each hash's low five bits: most fields are told apart by one AND. */
   readonly #mask: number;
-  #strippedFrom: Uint8Array = nothing;
-  #stripped: Uint8Array = nothing;
 
   constructor(names: readonly string[]) {
     this.#names = names;
@@ -46,14 +44,25 @@ class Removal {
     return this.#names.includes(name.toLowerCase());
   }
 
-  /** Our own lines are made once per connection and asked about for each request, so the last result is kept. */
+  /** Walks the lines as bytes, because this is done for each request; copies only where something is dropped. */
   passing(lines: Uint8Array): Uint8Array {
-    if (lines === this.#strippedFrom) return this.#stripped;
-    this.#strippedFrom = lines;
-    const all = Buffer.from(lines).toString("latin1").split("\r\n");
-    const kept = all.filter((line) => line !== "" && !this.hasName(line.slice(0, line.indexOf(":"))));
-    this.#stripped = kept.length === all.length - 1 ? lines : latin1(kept.map((line) => line + "\r\n").join(""));
-    return this.#stripped;
+    let kept: Uint8Array | null = null;
+    let keptTo = 0;
+    for (let from = 0; from < lines.length;) {
+      const colon = lines.indexOf(0x3a, from);
+      const to = lines.indexOf(0x0a, from) + 1;
+      if (colon < 0 || to === 0) break;
+      if (this.has(lines, from, colon, fieldHash(lines, from, colon))) {
+        if (kept === null) {
+          kept = lines.slice();
+          keptTo = from;
+        }
+      } else if (kept !== null) {
+        keptTo = copyBytes(kept, keptTo, lines, from, to);
+      }
+      from = to;
+    }
+    return kept === null ? lines : kept.subarray(0, keptTo);
   }
 }
 
@@ -112,7 +121,7 @@ export class HeaderEdits {
     return at;
   }
 
-  /** Those of our own lines (each "Name: value" with its CRLF) that these edits let pass. The last result is kept. */
+  /** Those of our own lines (each "Name: value" with its CRLF) that these edits let pass. */
   passing(lines: Uint8Array): Uint8Array {
     return this.#removal.passing(lines);
   }
