@@ -1,4 +1,6 @@
-// The door of http1/ for other packages.
+// http1/ turns bytes into HTTP/1.1 messages and back: heads, chunked bodies, and the writers for both.
+// It must not know sockets, clocks, routes or what a balancer does; it is fed bytes and answers with positions.
+// This file is the door for other packages; files in here import each other directly.
 export { AnswerHead } from "./answer-head.ts";
 export { ChunkedReader } from "./chunked-reader.ts";
 export type { Underscores } from "./field-lines.ts";

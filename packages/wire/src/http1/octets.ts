@@ -1,5 +1,4 @@
-// http1/ turns bytes into HTTP/1.1 messages and back: heads, chunked bodies, and the writers for both.
-// It must not know sockets, clocks, routes or what a balancer does; it is fed bytes and answers with positions.
+// Classes of bytes as lookup tables, and the few comparisons made with them.
 
 export const HTAB = 9;
 export const LF = 10;
