@@ -109,11 +109,15 @@ export class EndpointStates {
     }
     const kept = { ...old, pool, endpoint };
     // What the old probes said means nothing once there are none.
-    if (pool.readiness === null) return withState({ ...kept, verdict: "unknown", reason: reasonOf(old, fresh) }, this.#clock);
+    if (pool.readiness === null)
+      return withState({ ...kept, verdict: "unknown", reason: reasonOf(old, fresh) }, this.#clock);
     // It had traffic without being probed. It keeps it until a probe says otherwise: else a reload that adds a probe
     // would take the whole pool out of rotation for a moment.
     if (old.pool.readiness === null) {
-      return withState({ ...kept, verdict: "ready", reason: reasonOf(old, "taken for ready until its first probe") }, this.#clock);
+      return withState(
+        { ...kept, verdict: "ready", reason: reasonOf(old, "taken for ready until its first probe") },
+        this.#clock,
+      );
     }
     return kept;
   }
@@ -141,8 +145,12 @@ export class EndpointStates {
       this.#log.event("info", "pool.ready", `pool ${pool.name} has a ready endpoint again`, { pool: pool.name });
     } else if (!ready && judged && !this.#unreadyPools.has(pool.name)) {
       this.#unreadyPools.add(pool.name);
-      const then = pool.failOpen ? "requests go to unready ones rather than to nobody (fail open)" : "requests are answered with 503";
-      this.#log.event("error", "pool.unready", `no endpoint of pool ${pool.name} is ready; ${then}`, { pool: pool.name });
+      const then = pool.failOpen
+        ? "requests go to unready ones rather than to nobody (fail open)"
+        : "requests are answered with 503";
+      this.#log.event("error", "pool.unready", `no endpoint of pool ${pool.name} is ready; ${then}`, {
+        pool: pool.name,
+      });
     }
   }
 }

@@ -43,20 +43,24 @@ export class Slots {
     const shelves = this.#shelves;
     const keys = plan.pools.flatMap((one) => one.endpoints.map((each) => endpointKey(one.name, each)));
     const endpoints = shelves.endpoint.claim(keys, now);
-    const pools = shelves.pool.claim(plan.pools.map((one) => one.name), now);
-    const listeners = shelves.listener.claim(plan.listeners.map((one) => one.name), now);
+    const pools = shelves.pool.claim(
+      plan.pools.map((one) => one.name),
+      now,
+    );
+    const listeners = shelves.listener.claim(
+      plan.listeners.map((one) => one.name),
+      now,
+    );
     for (const claim of [endpoints, pools, listeners]) {
       if (claim.problem !== "") return { problem: claim.problem };
     }
     const slotted: EnginePlan = {
       listeners: plan.listeners.map((one): ListenerPlan => ({ ...one, slot: listeners.slot(one.name) })),
-      pools: plan.pools.map(
-        (one): PoolPlan => ({
-          ...one,
-          slot: pools.slot(one.name),
-          endpoints: one.endpoints.map((each) => ({ ...each, slot: endpoints.slot(endpointKey(one.name, each)) })),
-        }),
-      ),
+      pools: plan.pools.map((one): PoolPlan => ({
+        ...one,
+        slot: pools.slot(one.name),
+        endpoints: one.endpoints.map((each) => ({ ...each, slot: endpoints.slot(endpointKey(one.name, each)) })),
+      })),
     };
     return {
       plan: slotted,

@@ -31,6 +31,11 @@ export class ListeningSockets {
     return [...this.#sets.values()];
   }
 
+  /** Those of `listeners`, which are open. */
+  of(listeners: readonly ListenerPlan[]): SocketSet[] {
+    return listeners.flatMap((listener) => this.#sets.get(socketKey(listener)) ?? []);
+  }
+
   /**
    * Opens what `listeners` need and is not open yet. All or nothing: on a problem everything opened here is closed again.
    * Until `keep` is called with the whole list, old and new ones are open side by side.

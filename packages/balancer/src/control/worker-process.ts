@@ -26,6 +26,9 @@ export interface WorkerProcessOptions {
   readonly onMessage: (message: FromWorker & { kind: "event" }) => void;
 }
 
+/** Below the kernel's limit for one message, and their keys below that for its payload. */
+const descriptorsAtOnce = 100;
+
 type Step = "hello" | "prepared" | "committed";
 /** The part of a prepare message that the caller decides. */
 export type PrepareMessage = Omit<ToWorker & { kind: "prepare" }, "kind" | "fresh" | "sockets">;
@@ -89,17 +92,13 @@ export class WorkerProcess {
   /** Has it build a snapshot, and hands over the sockets that it does not have yet. */
   prepare(message: PrepareMessage, sockets: readonly SocketSet[], patience: number): Promise<StepResult> {
     if (this.exit !== null) return Promise.resolve(gone(this.exit.text));
-    const fresh: string[] = [];
-    for (const set of sockets) {
-      const fd = set.fds[this.row];
-      if (this.#has.has(set.key) || fd === undefined) continue;
-      try {
-        sendDescriptors(this.#descriptors, [fd], new TextEncoder().encode(set.key));
-      } catch (error) {
-        return Promise.resolve(gone(`could not be given its sockets: ${(error as Error).message}`));
-      }
-      fresh.push(set.key);
+    const missing = sockets.filter((set) => !this.#has.has(set.key));
+    try {
+      this.#handOver(missing);
+    } catch (error) {
+      return Promise.resolve(gone(`could not be given its sockets: ${(error as Error).message}`));
     }
+    const fresh = missing.map((set) => set.key);
     const offers = sockets.map(({ key, listener }) => ({ key, listener }));
     const answer = this.#answer("prepared", message.generation, patience);
     this.#send({ kind: "prepare", ...message, sockets: offers, fresh });
@@ -130,6 +129,18 @@ export class WorkerProcess {
 
   kill(): void {
     if (this.exit === null) this.#process.kill("SIGKILL");
+  }
+
+  #handOver(sets: readonly SocketSet[]): void {
+    for (let from = 0; from < sets.length; from += descriptorsAtOnce) {
+      const some = sets.slice(from, from + descriptorsAtOnce);
+      const keys = new TextEncoder().encode(JSON.stringify(some.map((set) => set.key)));
+      sendDescriptors(
+        this.#descriptors,
+        some.map((set) => set.fds[this.row] ?? -1),
+        keys,
+      );
+    }
   }
 
   #send(message: ToWorker): void {

@@ -146,7 +146,12 @@ class Worker {
   /** Builds a snapshot and takes in its sockets; "" or the problem. */
   #prepare(message: PrepareMessage): string {
     if (this.#waiting !== null) this.#discard();
-    const fresh = takeDescriptors(message.fresh);
+    let fresh: ReadonlyMap<string, number>;
+    try {
+      fresh = takeDescriptors(message.fresh);
+    } catch (error) {
+      return `its sockets could not be taken over: ${(error as Error).message}`;
+    }
     const problem = this.#build(message, fresh);
     if (problem !== "") closeAll(fresh);
     return problem;
@@ -226,13 +231,14 @@ function takeDescriptors(keys: readonly string[]): Map<string, number> {
   const taken = new Map<string, number>();
   while (taken.size < keys.length) {
     const received = receiveDescriptors(descriptorChannel);
-    if (received === null) break;
-    const key = new TextDecoder().decode(received.payload);
-    const [fd] = received.fds;
-    if (fd === undefined) continue;
-    // One of a change that was given up before this worker heard of it.
-    if (!keys.includes(key)) closeFd(fd);
-    else taken.set(key, fd);
+    if (received === null || received.payload.length === 0) break;
+    const names = JSON.parse(new TextDecoder().decode(received.payload)) as string[];
+    received.fds.forEach((fd, index) => {
+      const key = names[index] ?? "";
+      // Not asked for: it belongs to a change that was given up before this worker heard of it.
+      if (!keys.includes(key) || taken.has(key)) closeFd(fd);
+      else taken.set(key, fd);
+    });
   }
   return taken;
 }

@@ -55,14 +55,19 @@ export class Workers {
   restarts = 0;
   readonly #options: WorkersOptions;
   readonly #rows: Row[];
-  #current: Snapshot;
+  #current: Snapshot = {
+    generation: 0,
+    plan: { listeners: [], pools: [] },
+    sockets: [],
+    log: { access: "none", format: "json" },
+    window: 0,
+  };
   #stopping = false;
   #changed: (() => void)[] = [];
   #stopWatching: () => void = () => {};
 
-  constructor(options: WorkersOptions, first: Snapshot) {
+  constructor(options: WorkersOptions) {
     this.#options = options;
-    this.#current = first;
     this.#rows = Array.from({ length: options.count }, (_, index) => ({
       index,
       process: null,
@@ -80,8 +85,10 @@ export class Workers {
     return this.#rows.map((row) => ({ pid: row.process?.pid ?? 0, serving: row.serving }));
   }
 
-  /** Starts every row; resolves with "" when all serve, or with why that cannot be. */
-  async start(): Promise<string> {
+  /** Starts every row; resolves with "" when all serve `first`, or with why that cannot be. */
+  async start(first: Snapshot): Promise<string> {
+    this.#current = first;
+    if (this.#stopping) return "the program was told to stop";
     this.#stopWatching = this.#options.timers.every(1000, () => this.#watch());
     for (const row of this.#rows) void this.#run(row);
     for (;;) {
@@ -109,7 +116,10 @@ export class Workers {
       if (refused !== undefined && !refused.ok) return { problem: refused.problem, prepared };
       if (prepared.length > 0) return { problem: "", prepared };
       const last = results.at(-1);
-      problem = last === undefined || last.ok ? "no worker is running" : `every worker was lost while preparing: it ${last.problem}`;
+      problem =
+        last === undefined || last.ok
+          ? "no worker is running"
+          : `every worker was lost while preparing: it ${last.problem}`;
     }
     return { problem, prepared: [] };
   }
@@ -131,7 +141,8 @@ export class Workers {
       }
       const result = await process.commit(next.generation, next.sockets, patience);
       if (result.ok) return;
-      if (!result.gone) this.#tell("error", "worker.refused", row, `worker ${row.index} could not switch: ${result.problem}`);
+      if (!result.gone)
+        this.#tell("error", "worker.refused", row, `worker ${row.index} could not switch: ${result.problem}`);
       process.kill();
     });
     await Promise.all(commits);
@@ -170,6 +181,7 @@ export class Workers {
   kill(): void {
     this.#stopping = true;
     for (const row of this.#rows) row.process?.kill();
+    this.#wakeAll();
   }
 
   /** One process from its start to the moment it serves the current snapshot. */
@@ -239,10 +251,16 @@ export class Workers {
     row.crashes = crashedSoon ? row.crashes + 1 : 1;
     row.lastProblem = problem;
     const delay = row.crashes < 2 ? 0 : Math.min(longestBackoff, firstBackoff * 2 ** (row.crashes - 2));
-    this.#tell("error", "worker.exited", row, `worker ${row.index}: ${problem}; another starts ${delay === 0 ? "now" : `in ${delay} ms`}`, {
-      code: exit?.code ?? undefined,
-      signal: exit?.signal ?? undefined,
-    });
+    this.#tell(
+      "error",
+      "worker.exited",
+      row,
+      `worker ${row.index}: ${problem}; another starts ${delay === 0 ? "now" : `in ${delay} ms`}`,
+      {
+        code: exit?.code ?? undefined,
+        signal: exit?.signal ?? undefined,
+      },
+    );
     this.#wakeAll();
     const again = () => {
       if (!this.#stopping) void this.#run(row);
@@ -259,7 +277,12 @@ export class Workers {
       row.silent = row.serving && beat === row.beat ? row.silent + 1 : 0;
       row.beat = beat;
       if (row.silent < stuckAfter) continue;
-      this.#tell("error", "worker.stuck", row, `worker ${row.index} gave no sign of life for ${row.silent} s and is killed`);
+      this.#tell(
+        "error",
+        "worker.stuck",
+        row,
+        `worker ${row.index} gave no sign of life for ${row.silent} s and is killed`,
+      );
       row.silent = 0;
       row.process?.kill();
     }
@@ -288,4 +311,3 @@ export class Workers {
     cancel();
   }
 }
-

@@ -9,9 +9,7 @@ export type AccessFormatter = (record: AccessRecord) => string;
 const longest = 4096;
 
 // What must not stand in a quoted value as it is. Tested first, because nearly every value is clean.
-// oxlint-disable-next-line no-control-regex
 const unsafe = /[\u0000-\u001f"\\\u007f-\uffff]/;
-// oxlint-disable-next-line no-control-regex
 const unsafeEach = /[\u0000-\u001f"\\\u007f-\uffff]/g;
 
 function cut(value: string): string {
@@ -181,7 +179,9 @@ function compileTemplate(template: string): AccessFormatter | { readonly problem
     at = found.index + found[0].length;
   }
   if (fields === 0) {
-    return { problem: `the access log format "${template}" is neither json, combined, nor a template with a field in braces` };
+    return {
+      problem: `the access log format "${template}" is neither json, combined, nor a template with a field in braces`,
+    };
   }
   literal(parts, template.slice(at));
   return (record) => {
@@ -194,7 +194,6 @@ function compileTemplate(template: string): AccessFormatter | { readonly problem
 function literal(parts: Piece[], text: string): void {
   if (text === "") return;
   // The operator's own text may hold quotes; what is beyond printable ASCII is escaped like values are.
-  // oxlint-disable-next-line no-control-regex
   const clean = text.replace(/[\u0000-\u001f\u007f-\uffff]/g, hexEscape);
   parts.push(() => clean);
 }

@@ -123,7 +123,11 @@ test("a file that cannot be reopened leaves the old one in use", async () => {
   const inner = join(base, "logs");
   expect(Bun.spawnSync(["mkdir", inner]).exitCode).toBe(0);
   const troubles: string[] = [];
-  const writer = new LineWriter({ to: join(inner, "a.log"), later: () => {}, onTrouble: (cause) => troubles.push(cause) });
+  const writer = new LineWriter({
+    to: join(inner, "a.log"),
+    later: () => {},
+    onTrouble: (cause) => troubles.push(cause),
+  });
   renameSync(inner, join(base, "moved"));
   writer.reopen();
   writer.line("kept\n");

@@ -4,13 +4,23 @@ import { createLog, type LogOptions } from "./log.ts";
 
 function written(over: Partial<LogOptions> = {}) {
   const lines: string[] = [];
-  const log = createLog({ format: "text", level: "info", write: (line) => void lines.push(line), wall: () => 0, ...over });
+  const log = createLog({
+    format: "text",
+    level: "info",
+    write: (line) => void lines.push(line),
+    wall: () => 0,
+    ...over,
+  });
   return { lines, log };
 }
 
 test("a text line reads as a sentence and greps as fields", () => {
   const { lines, log } = written();
-  log.event("warn", "endpoint.unready", "api/10.0.0.1:80 failed 3 probes", { pool: "api", seen: "status 503", took: 2 });
+  log.event("warn", "endpoint.unready", "api/10.0.0.1:80 failed 3 probes", {
+    pool: "api",
+    seen: "status 503",
+    took: 2,
+  });
   expect(lines).toEqual([
     "1970-01-01T00:00:00.000Z warn  endpoint.unready: api/10.0.0.1:80 failed 3 probes " +
       'pool=api seen="status 503" took=2\n',
@@ -45,7 +55,6 @@ test("whatever is told, an event is one line without control characters", () => 
       for (const format of ["text", "json"] as const) {
         const { lines, log } = written({ format });
         log.event("info", "name", sentence, fields);
-        // oxlint-disable-next-line no-control-regex
         expect(lines[0]).toMatch(/^[^\u0000-\u001f]*\n$/);
         if (format === "json") expect((JSON.parse(lines[0] ?? "") as { text: string }).text).toBe(sentence);
       }

@@ -56,7 +56,6 @@ function textLine(time: string, level: LogLevel, name: string, text: string, fie
 
 /** Nothing in a line may move a terminal's cursor or begin another line. */
 function printable(text: string): string {
-  // oxlint-disable-next-line no-control-regex
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (found) => {
     return found === "\n" ? " | " : `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`;
   });

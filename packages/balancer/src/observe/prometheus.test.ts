@@ -141,20 +141,26 @@ test("the families and their types are a contract", () => {
 test("whatever the names hold, the page reads back, cumulative and complete", () => {
   const name = fc.oneof(fc.string({ unit: "binary" }), fc.constantFrom("\\", '"', "\n", 'a"},x="', "\\n"));
   fc.assert(
-    fc.property(name, name, name, fc.array(fc.nat(1e6), { minLength: 18, maxLength: 18 }), (listener, pool, id, counts) => {
-      const all = view({
-        listeners: [{ name: listener, slot: 0 }],
-        pools: [{ name: pool, slot: 0, endpoints: [{ id, slot: 0 }] }],
-      });
-      counts.forEach((count, index) => (all.table.cells[all.table.pool(1, 0) + PoolCell.latency + index] = count));
-      const { samples } = parse(renderMetrics(all));
-      expect(value(samples, "plimsoll_listener_requests_total", { listener })).toBe(0);
-      expect(value(samples, "plimsoll_endpoint_requests_total", { pool, endpoint: id })).toBe(0);
-      const buckets = samples.filter((sample) => sample.name === "plimsoll_pool_duration_seconds_bucket");
-      expect(buckets.length).toBe(18);
-      for (let i = 1; i < 18; i++) expect(buckets[i]?.value).toBeGreaterThanOrEqual(buckets[i - 1]?.value ?? NaN);
-      expect(buckets[17]?.value).toBe(counts.reduce((sum, count) => sum + count, 0));
-    }),
+    fc.property(
+      name,
+      name,
+      name,
+      fc.array(fc.nat(1e6), { minLength: 18, maxLength: 18 }),
+      (listener, pool, id, counts) => {
+        const all = view({
+          listeners: [{ name: listener, slot: 0 }],
+          pools: [{ name: pool, slot: 0, endpoints: [{ id, slot: 0 }] }],
+        });
+        counts.forEach((count, index) => (all.table.cells[all.table.pool(1, 0) + PoolCell.latency + index] = count));
+        const { samples } = parse(renderMetrics(all));
+        expect(value(samples, "plimsoll_listener_requests_total", { listener })).toBe(0);
+        expect(value(samples, "plimsoll_endpoint_requests_total", { pool, endpoint: id })).toBe(0);
+        const buckets = samples.filter((sample) => sample.name === "plimsoll_pool_duration_seconds_bucket");
+        expect(buckets.length).toBe(18);
+        for (let i = 1; i < 18; i++) expect(buckets[i]?.value).toBeGreaterThanOrEqual(buckets[i - 1]?.value ?? NaN);
+        expect(buckets[17]?.value).toBe(counts.reduce((sum, count) => sum + count, 0));
+      },
+    ),
     { numRuns: 200 },
   );
 });

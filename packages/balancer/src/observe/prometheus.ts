@@ -56,7 +56,10 @@ export function renderMetrics(view: MetricsView): string {
   endpoints(page, view);
   page.family("plimsoll_faults_total", "counter", "Exchanges that ended in a fault, by its code.");
   faultCodes.forEach((code, index) => {
-    const labels: Labels = [["code", code], ["side", faults[code].side]];
+    const labels: Labels = [
+      ["code", code],
+      ["side", faults[code].side],
+    ];
     page.sample("plimsoll_faults_total", labels, view.table.sum(view.table.worker(0) + WorkerCell.faults + index));
   });
   return page.text;
@@ -65,12 +68,27 @@ export function renderMetrics(view: MetricsView): string {
 function program(page: Page, view: MetricsView): void {
   page.single("plimsoll_info", "gauge", "The running version.", 1, [["version", view.version]]);
   page.single("plimsoll_start_time_seconds", "gauge", "When the program started.", view.started / 1000);
-  page.single("plimsoll_ready", "gauge", "1 while the balancer wants traffic, 0 while it starts or stops.", view.ready ? 1 : 0);
+  page.single(
+    "plimsoll_ready",
+    "gauge",
+    "1 while the balancer wants traffic, 0 while it starts or stops.",
+    view.ready ? 1 : 0,
+  );
   page.family("plimsoll_reloads_total", "counter", "Changes of the configuration, by their result.");
   page.sample("plimsoll_reloads_total", [["result", "applied"]], view.reloads.applied);
   page.sample("plimsoll_reloads_total", [["result", "refused"]], view.reloads.refused);
-  page.single("plimsoll_last_reload_ok", "gauge", "1 if the last change was applied, 0 if it was refused.", view.reloads.lastOk ? 1 : 0);
-  page.single("plimsoll_last_reload_applied_seconds", "gauge", "When the running configuration was applied.", view.reloads.lastApplied / 1000);
+  page.single(
+    "plimsoll_last_reload_ok",
+    "gauge",
+    "1 if the last change was applied, 0 if it was refused.",
+    view.reloads.lastOk ? 1 : 0,
+  );
+  page.single(
+    "plimsoll_last_reload_applied_seconds",
+    "gauge",
+    "When the running configuration was applied.",
+    view.reloads.lastApplied / 1000,
+  );
 }
 
 function workers(page: Page, { table, workers: state }: MetricsView): void {
@@ -78,12 +96,26 @@ function workers(page: Page, { table, workers: state }: MetricsView): void {
   state.serving.forEach((up, row) => page.sample("plimsoll_worker_up", [["worker", String(row)]], up ? 1 : 0));
   page.family("plimsoll_worker_resident_bytes", "gauge", "Resident memory of the worker.");
   state.serving.forEach((_, row) => {
-    page.sample("plimsoll_worker_resident_bytes", [["worker", String(row)]], table.cells[table.worker(row) + WorkerCell.rss] ?? 0);
+    page.sample(
+      "plimsoll_worker_resident_bytes",
+      [["worker", String(row)]],
+      table.cells[table.worker(row) + WorkerCell.rss] ?? 0,
+    );
   });
-  page.single("plimsoll_worker_restarts_total", "counter", "Workers replaced because they exited or hung.", state.restarts);
+  page.single(
+    "plimsoll_worker_restarts_total",
+    "counter",
+    "Workers replaced because they exited or hung.",
+    state.restarts,
+  );
   const own = (cell: number) => table.sum(table.worker(0) + cell);
   page.single("plimsoll_access_log_lines_total", "counter", "Lines of the access log taken.", own(WorkerCell.logTaken));
-  page.single("plimsoll_access_log_dropped_total", "counter", "Lines of the access log dropped because its destination could not follow.", own(WorkerCell.logDropped));
+  page.single(
+    "plimsoll_access_log_dropped_total",
+    "counter",
+    "Lines of the access log dropped because its destination could not follow.",
+    own(WorkerCell.logDropped),
+  );
 }
 
 /** One line per metric: its name, what it is, its cell. */
@@ -92,10 +124,20 @@ type Row = readonly [name: string, type: Type, help: string, cell: number];
 const listenerRows: readonly Row[] = [
   ["plimsoll_listener_connections_total", "counter", "Connections accepted.", ListenerCell.accepted],
   ["plimsoll_listener_connections_open", "gauge", "Connections open now.", ListenerCell.open],
-  ["plimsoll_listener_connections_refused_total", "counter", "Connections closed at once: over the listener's limit.", ListenerCell.refused],
+  [
+    "plimsoll_listener_connections_refused_total",
+    "counter",
+    "Connections closed at once: over the listener's limit.",
+    ListenerCell.refused,
+  ],
   ["plimsoll_listener_requests_total", "counter", "Requests received.", ListenerCell.requests],
-  ["plimsoll_listener_received_bytes_total", "counter", "Body bytes received from clients.", ListenerCell.bytesIn],
-  ["plimsoll_listener_sent_bytes_total", "counter", "Body bytes sent to clients.", ListenerCell.bytesOut],
+  [
+    "plimsoll_listener_received_bytes_total",
+    "counter",
+    "Bytes received from clients, heads included.",
+    ListenerCell.bytesIn,
+  ],
+  ["plimsoll_listener_sent_bytes_total", "counter", "Bytes sent to clients, heads included.", ListenerCell.bytesOut],
 ];
 
 function listeners(page: Page, { table, listeners: all }: MetricsView): void {
@@ -119,7 +161,12 @@ const poolRows: readonly Row[] = [
   ["plimsoll_pool_queue_timeouts_total", "counter", "Requests that waited too long.", PoolCell.queueTimeouts],
   ["plimsoll_pool_queue_overflows_total", "counter", "Requests that found the queue full.", PoolCell.queueOverflows],
   ["plimsoll_pool_retries_total", "counter", "Further tries.", PoolCell.retries],
-  ["plimsoll_pool_retries_denied_total", "counter", "Further tries that the budget did not allow.", PoolCell.retriesDenied],
+  [
+    "plimsoll_pool_retries_denied_total",
+    "counter",
+    "Further tries that the budget did not allow.",
+    PoolCell.retriesDenied,
+  ],
   ["plimsoll_pool_unusable_total", "counter", "Requests that found no usable endpoint.", PoolCell.unusable],
   ["plimsoll_pool_fail_open_total", "counter", "Requests sent although no endpoint was ready.", PoolCell.failOpen],
   ["plimsoll_pool_mirrored_total", "counter", "Copies of requests sent to this pool.", PoolCell.mirrored],
@@ -137,10 +184,24 @@ function pools(page: Page, { table, pools: all }: MetricsView): void {
     let total = 0;
     latencyBuckets.forEach((bound, index) => {
       total += table.sum(first + PoolCell.latency + index);
-      page.sample(`${name}_bucket`, [["pool", pool.name], ["le", String(bound / 1000)]], total);
+      page.sample(
+        `${name}_bucket`,
+        [
+          ["pool", pool.name],
+          ["le", String(bound / 1000)],
+        ],
+        total,
+      );
     });
     total += table.sum(first + PoolCell.latency + latencyBuckets.length);
-    page.sample(`${name}_bucket`, [["pool", pool.name], ["le", "+Inf"]], total);
+    page.sample(
+      `${name}_bucket`,
+      [
+        ["pool", pool.name],
+        ["le", "+Inf"],
+      ],
+      total,
+    );
     page.sample(`${name}_sum`, [["pool", pool.name]], table.sum(first + PoolCell.latencySum) / 1000);
     page.sample(`${name}_count`, [["pool", pool.name]], total);
   }
@@ -152,17 +213,50 @@ const endpointRows: readonly Row[] = [
   ["plimsoll_endpoint_tunnels", "gauge", "Open tunnels (WebSocket and other upgrades).", EndpointCell.tunnels],
   ["plimsoll_endpoint_requests_total", "counter", "Tries sent.", EndpointCell.requests],
   ["plimsoll_endpoint_connects_total", "counter", "Connections opened.", EndpointCell.connects],
-  ["plimsoll_endpoint_connect_failures_total", "counter", "Connections that could not be opened.", EndpointCell.connectFailures],
-  ["plimsoll_endpoint_reuses_total", "counter", "Exchanges on a connection that had carried one before.", EndpointCell.reuses],
+  [
+    "plimsoll_endpoint_connect_failures_total",
+    "counter",
+    "Connections that could not be opened.",
+    EndpointCell.connectFailures,
+  ],
+  [
+    "plimsoll_endpoint_reuses_total",
+    "counter",
+    "Exchanges on a connection that had carried one before.",
+    EndpointCell.reuses,
+  ],
   ["plimsoll_endpoint_failures_total", "counter", "Exchanges that ended in an upstream fault.", EndpointCell.failures],
-  ["plimsoll_endpoint_retries_total", "counter", "Tries that came here because another endpoint failed.", EndpointCell.retries],
-  ["plimsoll_endpoint_sent_bytes_total", "counter", "Body bytes sent to the endpoint.", EndpointCell.bytesUp],
-  ["plimsoll_endpoint_received_bytes_total", "counter", "Body bytes received from the endpoint.", EndpointCell.bytesDown],
+  [
+    "plimsoll_endpoint_retries_total",
+    "counter",
+    "Tries that came here because another endpoint failed.",
+    EndpointCell.retries,
+  ],
+  [
+    "plimsoll_endpoint_sent_bytes_total",
+    "counter",
+    "Bytes sent to the endpoint, heads included.",
+    EndpointCell.bytesUp,
+  ],
+  [
+    "plimsoll_endpoint_received_bytes_total",
+    "counter",
+    "Bytes received from the endpoint, heads included.",
+    EndpointCell.bytesDown,
+  ],
 ];
 
 function endpoints(page: Page, { table, pools: all }: MetricsView): void {
   const each = (run: (labels: Labels, slot: number) => void) => {
-    for (const pool of all) for (const one of pool.endpoints) run([["pool", pool.name], ["endpoint", one.id]], one.slot);
+    for (const pool of all)
+      for (const one of pool.endpoints)
+        run(
+          [
+            ["pool", pool.name],
+            ["endpoint", one.id],
+          ],
+          one.slot,
+        );
   };
   for (const [name, type, help, cell] of endpointRows) {
     page.family(name, type, help);

@@ -115,9 +115,7 @@ test("a slot is cleared in every row, its neighbours are not", () => {
   table.clearPool(1);
   table.clearListener(0);
   const zeros = table.cells.reduce((sum, cell) => sum + (cell === 0 ? 1 : 0), 0);
-  expect(zeros).toBe(
-    2 + StateCell.size + shape.workers * (EndpointCell.size + PoolCell.size + ListenerCell.size),
-  );
+  expect(zeros).toBe(2 + StateCell.size + shape.workers * (EndpointCell.size + PoolCell.size + ListenerCell.size));
   expect(table.cells[table.endpoint(1, 1)]).toBe(0);
   expect(table.cells[table.endpoint(1, 2)]).toBe(5);
   expect(table.cells[table.pool(1, 0)]).toBe(5);

@@ -42,7 +42,9 @@ export const PoolCell = {
 } as const;
 
 /** Upper bounds in ms of the latency buckets; one more cell counts what is above the last. */
-export const latencyBuckets = [0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000] as const;
+export const latencyBuckets = [
+  0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000,
+] as const;
 
 /** Cells of one listener in one worker's row. */
 export const ListenerCell = {
@@ -100,7 +102,16 @@ const gauges = {
 } as const;
 
 /** The file's first cells: what it is, so that no process ever reads another layout. */
-const HeaderCell = { magic: 0, version: 1, workers: 2, endpoints: 3, pools: 4, listeners: 5, owner: 6, size: 8 } as const;
+const HeaderCell = {
+  magic: 0,
+  version: 1,
+  workers: 2,
+  endpoints: 3,
+  pools: 4,
+  listeners: 5,
+  owner: 6,
+  size: 8,
+} as const;
 const magic = 0x504c494d; // "PLIM"
 /** To be raised with every change of the cells above. */
 const layoutVersion = 1;
@@ -151,7 +162,8 @@ export class SharedTable {
     const bytes = Bun.mmap(path, { shared: true });
     const cells = new Float64Array(bytes.buffer, bytes.byteOffset, Math.floor(bytes.byteLength / 8));
     const shape = readHeader(path, cells);
-    if (expected !== undefined && !sameShape(shape, expected)) throw new Error(`${path} has another shape than expected`);
+    if (expected !== undefined && !sameShape(shape, expected))
+      throw new Error(`${path} has another shape than expected`);
     return new SharedTable(cells, shape);
   }
 

@@ -1,0 +1,49 @@
+// How much one program has room for: rows of the shared table, workers, descriptors.
+import { availableParallelism } from "node:os";
+import type { Plan } from "../config/plan.ts";
+import { raiseDescriptorLimit } from "../net/descriptor-limit.ts";
+import type { Log } from "../observe/log.ts";
+import { EndpointCell, ListenerCell, PoolCell, type SharedTable, type TableShape } from "../observe/table.ts";
+import type { SlotUse } from "./slots.ts";
+
+/** Workers for `workers: auto`: the cores that this process may use, as its control group and affinity allow. */
+export function workerCount(plan: Plan): number {
+  return plan.workers === 0 ? Math.max(1, availableParallelism()) : plan.workers;
+}
+
+/** The table lasts as long as the program, so there is room for what may come. It is sparse: unused rows cost nothing. */
+export function tableShape(plan: Plan, workers: number): TableShape {
+  const endpoints = plan.pools.reduce((sum, source) => sum + source.pool.endpoints.length + source.names.length * 8, 0);
+  return {
+    workers,
+    endpoints: Math.max(4096, endpoints * 4),
+    pools: Math.max(512, plan.pools.length * 4),
+    listeners: Math.max(64, plan.listeners.length * 4),
+  };
+}
+
+/** The table, as the registry of slots asks for it. */
+export function slotUse(table: SharedTable): SlotUse {
+  return {
+    busy(kind, slot) {
+      if (kind === "listener") return table.sum(table.listener(0, slot) + ListenerCell.open) > 0;
+      if (kind === "pool") return table.sum(table.pool(0, slot) + PoolCell.queued) > 0;
+      const first = table.endpoint(0, slot);
+      return [EndpointCell.inFlight, EndpointCell.idle, EndpointCell.tunnels].some(
+        (cell) => table.sum(first + cell) > 0,
+      );
+    },
+    clear(kind, slot) {
+      if (kind === "listener") table.clearListener(slot);
+      else if (kind === "pool") table.clearPool(slot);
+      else table.clearEndpoint(slot);
+    },
+  };
+}
+
+/** Raises the limit of open descriptors as far as the system lets us; workers inherit it. */
+export function raiseLimit(log: Log): void {
+  const limit = raiseDescriptorLimit();
+  if (limit.failure !== undefined)
+    log.event("warn", "program.limit", `the descriptor limit stays low: ${limit.failure}`);
+}

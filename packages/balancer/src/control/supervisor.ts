@@ -1,0 +1,349 @@
+// The supervisor: puts together what all workers share (plan, sockets, table, states, probes, admin) and answers for the
+// program as a whole: how it starts, what it says of itself, how it ends.
+import type { Plan } from "../config/plan.ts";
+import { renderProblems, type Problem } from "../config/problem.ts";
+import { after, systemClock, systemTimers } from "../net/clock.ts";
+import type { Log } from "../observe/log.ts";
+import { renderMetrics } from "../observe/prometheus.ts";
+import { SharedTable } from "../observe/table.ts";
+import type { EndpointPlan } from "../pool/plan.ts";
+import type { EnginePlan } from "../proxy/assemble.ts";
+import { AdminDoor, type AdminListener } from "./admin-door.ts";
+import { raiseLimit, slotUse, tableShape, workerCount } from "./capacity.ts";
+import { createDiscovery, type Discovery } from "./discovery/dns.ts";
+import { EndpointStates, type AskedState } from "./endpoint-states.ts";
+import { Probes } from "./probes.ts";
+import { RunningPlan, type ChangeResult } from "./reload.ts";
+import { makeRuntimeDirectory, runtimeBase, type RuntimeDirectory } from "./runtime-directory.ts";
+import { listenForSignals } from "./signals.ts";
+import { Slots } from "./slots.ts";
+import { ListeningSockets } from "./sockets.ts";
+import { hostPort, listenerStatus, poolStatus, workerStatus, type Readiness, type Status } from "./status.ts";
+import { defaultWorkerCommand } from "./worker-command.ts";
+import { Workers } from "./workers.ts";
+
+/** What loading the configuration again gave. */
+export type LoadedPlan =
+  | { readonly plan: Plan; readonly warnings?: readonly Problem[] }
+  | { readonly problems: readonly Problem[] };
+
+export interface SupervisorOptions {
+  readonly plan: Plan;
+  readonly version: string;
+  /** Reads the configuration again, for SIGHUP and `plimsoll reload`. */
+  readonly reloadPlan: () => Promise<LoadedPlan>;
+  readonly log: Log;
+  /** Serves the admin API (admin/serve.ts brings it); without it the plan's admin address is not opened. */
+  readonly openAdmin?: (address: NonNullable<Plan["admin"]>, supervisor: Supervisor) => AdminListener;
+  /** Program and arguments that run a worker; by default this runtime and worker-entry.ts. */
+  readonly workerCommand?: readonly string[];
+  /** False leaves all signals to the caller. Default true. */
+  readonly signals?: boolean;
+  /** What SIGHUP does; default `reload`. */
+  readonly onHangup?: () => void;
+  /** Seconds without a sign of life after which a worker is killed. Default 10. */
+  readonly stuckAfter?: number;
+  /** Folder for the runtime directory; default XDG_RUNTIME_DIR or the temporary one. */
+  readonly runtimeBase?: string;
+}
+
+/** An endpoint set at run time. */
+export interface RuntimeEndpoint {
+  readonly id: string;
+  readonly host: string;
+  readonly port: number;
+  readonly weight?: number;
+  readonly zone?: string;
+  readonly backup?: boolean;
+}
+
+/** A running balancer. */
+export interface Supervisor {
+  /** Resolves when all workers serve; `runSupervisor` returns no sooner. */
+  readonly ready: Promise<void>;
+  /** Resolves with the exit code once everything has stopped: 0 in order, 1 if something had to be cut off. */
+  readonly stopped: Promise<number>;
+  readonly readiness: Readiness;
+  /** Base address of the admin API; "" if it has none. */
+  readonly adminUrl: string;
+  /** Reads the configuration again and applies it, all or nothing. Calls are served one after another. */
+  reload(): Promise<ChangeResult>;
+  /** Stops in order: lag, `Connection: close`, window. A second call waits for the same end. Resolves with the exit code. */
+  stop(reason?: string): Promise<number>;
+  /** Ends at once, whatever is in flight. */
+  stopNow(reason?: string): Promise<number>;
+  /** Replaces the endpoints of a pool until they are replaced again; a reload keeps them. */
+  updateEndpoints(pool: string, endpoints: readonly RuntimeEndpoint[]): Promise<ChangeResult>;
+  /** Returns "" or a sentence that says what is wrong. */
+  setEndpointState(pool: string, endpoint: string, state: AskedState, reason?: string): string;
+  status(): Status;
+  /** Prometheus text. */
+  metrics(): string;
+  /** The plan that runs, names resolved and slots given out. */
+  plan(): EnginePlan;
+  /** Opens the access log's file again. */
+  reopenLogs(): void;
+}
+
+/** Why a program could not start; the message is for people. */
+export class StartError extends Error {
+  override readonly name = "StartError";
+}
+
+/**
+ * Starts workers for a plan and keeps them running. Resolves when all of them serve; throws a StartError, with nothing left
+ * behind, when that cannot be.
+ */
+export async function runSupervisor(options: SupervisorOptions): Promise<Supervisor> {
+  const supervisor = new RunningSupervisor(options);
+  await supervisor.start();
+  return supervisor;
+}
+
+class RunningSupervisor implements Supervisor {
+  readonly ready: Promise<void>;
+  readonly stopped: Promise<number>;
+  readiness: Readiness = "starting";
+  readonly #options: SupervisorOptions;
+  readonly #log: Log;
+  readonly #started = systemClock.wall();
+  readonly #directory: RuntimeDirectory;
+  readonly #table: SharedTable;
+  readonly #sockets: ListeningSockets;
+  readonly #states: EndpointStates;
+  readonly #probes: Probes;
+  readonly #discovery: Discovery;
+  readonly #workers: Workers;
+  readonly #admin: AdminDoor;
+  readonly #running: RunningPlan;
+  readonly #settleReady: () => void;
+  readonly #settleStopped: (code: number) => void;
+  readonly #reloads = { applied: 0, refused: 0, lastApplied: this.#started, lastOk: true };
+  #lastReload: Status["lastReload"] = null;
+  #forgetSignals: () => void = () => {};
+  #stopping = false;
+  #hurried = false;
+  #hurry: () => void = () => {};
+
+  constructor(options: SupervisorOptions) {
+    const { plan, log, openAdmin } = options;
+    this.#options = options;
+    this.#log = log;
+    const ready = Promise.withResolvers<void>();
+    const stopped = Promise.withResolvers<number>();
+    [this.ready, this.#settleReady] = [ready.promise, ready.resolve];
+    [this.stopped, this.#settleStopped] = [stopped.promise, stopped.resolve];
+    raiseLimit(log);
+    const count = workerCount(plan);
+    this.#directory = makeRuntimeDirectory(options.runtimeBase ?? runtimeBase(process.env), process.pid);
+    this.#table = SharedTable.create(this.#directory.table, tableShape(plan, count), process.pid);
+    this.#sockets = new ListeningSockets(count);
+    this.#states = new EndpointStates(this.#table, systemClock, log);
+    this.#probes = new Probes(this.#states, log);
+    this.#discovery = createDiscovery({ log, onChange: () => void this.#namesChanged() });
+    this.#admin = new AdminDoor(openAdmin === undefined ? null : (address) => openAdmin(address, this));
+    this.#workers = new Workers({
+      count,
+      command: options.workerCommand ?? defaultWorkerCommand(),
+      table: this.#table,
+      tablePath: this.#directory.table,
+      timers: systemTimers,
+      clock: systemClock,
+      log,
+      stuckAfter: options.stuckAfter ?? 10,
+    });
+    this.#running = new RunningPlan(plan, {
+      clock: systemClock,
+      log,
+      slots: new Slots(this.#table.shape, slotUse(this.#table)),
+      sockets: this.#sockets,
+      states: this.#states,
+      prober: this.#probes,
+      names: this.#discovery,
+      workers: this.#workers,
+      admin: this.#admin,
+    });
+  }
+
+  get adminUrl(): string {
+    return this.#admin.url;
+  }
+
+  async start(): Promise<void> {
+    // From the first moment: a Ctrl-C while starting must leave nothing behind either.
+    if (this.#options.signals !== false) this.#forgetSignals = this.#hearSignals();
+    let problem: string;
+    try {
+      problem = await this.#running.begin();
+    } catch (error) {
+      problem = (error as Error).message;
+    }
+    if (this.#stopping) problem = "the program was told to stop while it started";
+    if (problem !== "") {
+      this.#stopping = true;
+      this.#workers.kill();
+      await this.#workers.stop(0);
+      await this.#leave(1);
+      throw new StartError(problem);
+    }
+    this.readiness = "ready";
+    this.#tellRunning();
+    const where = this.status().listeners.map(({ name, host, port }) => `${name} on ${hostPort(host, port)}`);
+    this.#log.event("info", "program.ready", `serving ${where.join(", ")}`, { workers: this.#workers.rows.length });
+    this.#settleReady();
+  }
+
+  async reload(): Promise<ChangeResult> {
+    const result = await this.#running.change(() => this.#load(), "reload");
+    const at = systemClock.wall();
+    this.#reloads.lastOk = result.ok;
+    this.#lastReload = { at, ok: result.ok, problems: result.ok ? [] : result.problems };
+    if (result.ok) {
+      this.#reloads.applied++;
+      this.#reloads.lastApplied = at;
+      this.#tellRunning();
+      if (result.changes.length === 0) this.#log.event("info", "config.unchanged", "reload: nothing has changed");
+    } else {
+      this.#reloads.refused++;
+      this.#log.event("error", "config.refused", `nothing was changed: ${result.problems.join("; ")}`);
+    }
+    return result;
+  }
+
+  updateEndpoints(pool: string, endpoints: readonly RuntimeEndpoint[]): Promise<ChangeResult> {
+    return this.#running.replaceEndpoints(pool, endpoints.map(endpointPlan));
+  }
+
+  setEndpointState(pool: string, endpoint: string, state: AskedState, reason = "asked for by an operator"): string {
+    return this.#states.ask(pool, endpoint, state, reason);
+  }
+
+  status(): Status {
+    const { engine, generation } = this.#running;
+    return {
+      version: this.#options.version,
+      pid: process.pid,
+      readiness: this.readiness,
+      uptime: systemClock.wall() - this.#started,
+      generation,
+      admin: this.adminUrl,
+      workers: workerStatus(this.#table, this.#workers.rows),
+      workerRestarts: this.#workers.restarts,
+      listeners: listenerStatus(this.#table, engine, this.#sockets.all),
+      pools: poolStatus(this.#table, engine, this.#states),
+      lastReload: this.#lastReload,
+    };
+  }
+
+  metrics(): string {
+    const { listeners, pools } = this.#running.engine;
+    return renderMetrics({
+      table: this.#table,
+      version: this.#options.version,
+      started: this.#started,
+      ready: this.readiness === "ready",
+      listeners,
+      pools,
+      workers: { serving: this.#workers.rows.map((row) => row.serving), restarts: this.#workers.restarts },
+      reloads: this.#reloads,
+    });
+  }
+
+  plan(): EnginePlan {
+    return this.#running.engine;
+  }
+
+  reopenLogs(): void {
+    this.#log.event("info", "log.reopened", "the access log is opened again");
+    this.#workers.reopenLogs();
+  }
+
+  stop(reason = "asked to stop"): Promise<number> {
+    if (!this.#stopping) {
+      this.#stopping = true;
+      // While it starts, start() itself sees to the end.
+      if (this.readiness === "starting") this.#workers.kill();
+      else void this.#stopInOrder(reason);
+    }
+    return this.stopped;
+  }
+
+  stopNow(reason = "asked to stop at once"): Promise<number> {
+    this.#log.event("warn", "program.cut", `ending now: ${reason}`);
+    const end = this.stop(reason);
+    this.#hurried = true;
+    this.#hurry();
+    this.#workers.kill();
+    return end;
+  }
+
+  async #stopInOrder(reason: string): Promise<void> {
+    const { lag, window } = this.#running.plan.shutdown;
+    this.readiness = "stopping";
+    this.#log.event("info", "program.stopping", `stopping: ${reason}`, { lag, window });
+    // Whoever routes to us sees /readyz turn first and sends nothing more; until then new connections are served.
+    if (lag > 0) {
+      await new Promise<void>((resolve) => {
+        this.#hurry = resolve;
+        after(lag, resolve);
+        if (this.#hurried) resolve();
+      });
+    }
+    const changing = this.#running.close();
+    const orderly = await this.#workers.stop(this.#hurried ? 0 : window);
+    await changing;
+    await this.#leave(orderly && !this.#hurried ? 0 : 1);
+  }
+
+  /** Gives back everything. */
+  async #leave(code: number): Promise<void> {
+    this.#probes.stop();
+    this.#discovery.close();
+    await this.#admin.close();
+    this.#sockets.keep([]);
+    this.#directory.remove();
+    this.#forgetSignals();
+    this.#log.event(
+      "info",
+      "program.stopped",
+      code === 0 ? "stopped in order" : "stopped; not everything could be finished",
+    );
+    this.#settleStopped(code);
+  }
+
+  #hearSignals(): () => void {
+    return listenForSignals({
+      stop: (signal) => void this.stop(signal),
+      stopNow: (signal) => void this.stopNow(`a second ${signal}`),
+      reload: this.#options.onHangup ?? (() => void this.reload()),
+      reopenLogs: () => this.reopenLogs(),
+    });
+  }
+
+  async #load(): Promise<Plan | { readonly problems: readonly string[] }> {
+    try {
+      const loaded = await this.#options.reloadPlan();
+      if ("plan" in loaded) return loaded.plan;
+      const errors = loaded.problems.filter((problem) => problem.severity === "error");
+      return { problems: errors.map((problem) => renderProblems([problem], "").trimEnd()) };
+    } catch (error) {
+      return { problems: [`the configuration cannot be read: ${(error as Error).message}`] };
+    }
+  }
+
+  async #namesChanged(): Promise<void> {
+    const result = await this.#running.refresh("names resolve to other addresses");
+    if (result.ok || this.#stopping) return;
+    this.#log.event("error", "discovery.refused", `new addresses cannot be used: ${result.problems.join("; ")}`);
+  }
+
+  #tellRunning(): void {
+    const { version } = this.#options;
+    this.#directory.tell({ pid: process.pid, version, started: this.#started, admin: this.adminUrl });
+  }
+}
+
+function endpointPlan(endpoint: RuntimeEndpoint): EndpointPlan {
+  const { id, host, port, weight = 1, zone = "", backup = false } = endpoint;
+  return { slot: -1, id, address: { kind: "tcp", host, port }, weight, zone, backup };
+}
