@@ -1,0 +1,73 @@
+// Finds and reads the configuration that a command means.
+import { existsSync, readFileSync } from "node:fs";
+import { isAbsolute, join } from "node:path";
+import type { Plan } from "@plimsoll/balancer/src/config/plan.ts";
+import { renderProblems, type Problem } from "@plimsoll/balancer/src/config/problem.ts";
+import { CommandError, UsageError, type Io, type OptionSpec } from "./spec.ts";
+
+/** Tried in this order where -c is not given. */
+const defaultFiles = ["plimsoll.yaml", "plimsoll.config.ts"] as const;
+
+export const configOption: OptionSpec = {
+  flags: "-c, --config <file>",
+  about: `configuration; by default ${defaultFiles.join(" or ")} in this folder`,
+  complete: "file",
+};
+
+/** A configuration that was read: the plan, or what is wrong. */
+export interface ReadConfig {
+  /** As the user named it. */
+  readonly file: string;
+  /** null when there are errors. */
+  readonly plan: Plan | null;
+  /** Errors and warnings, by place. */
+  readonly problems: readonly Problem[];
+  /** The problems as text for a terminal, with the lines that they are about; "" when there are none. */
+  readonly report: string;
+}
+
+/** The file that `given` or its absence means; a UsageError when there is none. */
+export function findConfig(io: Io, given: string | undefined): string {
+  if (given !== undefined) {
+    if (!existsSync(inFolder(io, given))) throw new UsageError(`There is no file ${given}.`);
+    return given;
+  }
+  const found = defaultFiles.find((name) => existsSync(inFolder(io, name)));
+  if (found === undefined) {
+    throw new UsageError(`There is no ${defaultFiles.join(" and no ")} in ${io.cwd}; name a file with -c.`);
+  }
+  return found;
+}
+
+/** Reads, checks and plans a file, YAML or TypeScript. `reading` counts from 0 and tells readings of one module apart. */
+export async function readConfig(io: Io, file: string, reading = 0): Promise<ReadConfig> {
+  // Here and not above, because these modules are most of what a start costs, and other commands do without.
+  const { disk } = await import("@plimsoll/balancer/src/config/disk.ts");
+  const path = inFolder(io, file);
+  if (/\.[cm]?[jt]s$/.test(file)) {
+    const { loadModule } = await import("@plimsoll/balancer/src/config/module.ts");
+    return toReadConfig(file, await loadModule(path, disk, reading), "");
+  }
+  const { loadConfig } = await import("@plimsoll/balancer/src/config/load.ts");
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw new CommandError(`${file} cannot be read: ${(error as Error).message}`);
+  }
+  return toReadConfig(file, loadConfig({ text, file }, io.env, disk), text);
+}
+
+type Loaded =
+  | { readonly plan: Plan; readonly warnings: readonly Problem[] }
+  | { readonly problems: readonly Problem[] };
+
+function toReadConfig(file: string, loaded: Loaded, text: string): ReadConfig {
+  const problems = "plan" in loaded ? loaded.warnings : loaded.problems;
+  const report = problems.length === 0 ? "" : renderProblems(problems, text);
+  return { file, plan: "plan" in loaded ? loaded.plan : null, problems, report };
+}
+
+function inFolder(io: Io, file: string): string {
+  return isAbsolute(file) ? file : join(io.cwd, file);
+}

@@ -1,0 +1,118 @@
+// Who of a pool would get the request.
+import type { PoolSource } from "@plimsoll/balancer/src/config/plan.ts";
+import { EndpointState, SharedTable, StateCell } from "@plimsoll/balancer/src/observe/table.ts";
+import { algorithms } from "@plimsoll/balancer/src/pool/balance/table.ts";
+import { Endpoint } from "@plimsoll/balancer/src/pool/endpoint.ts";
+import type { AlgorithmName, PoolPlan } from "@plimsoll/balancer/src/pool/plan.ts";
+import { buildRotation } from "@plimsoll/balancer/src/pool/rotation.ts";
+import { hashKey } from "@plimsoll/balancer/src/proxy/hash-key.ts";
+import type { RequestView } from "@plimsoll/balancer/src/proxy/route/view.ts";
+
+/** What a running balancer says of an endpoint. */
+export interface LiveEndpoint {
+  readonly id: string;
+  readonly state: string;
+  readonly reason: string;
+  readonly inFlight: number;
+}
+
+/** The pool's answer to a request. */
+export interface PoolExplanation {
+  readonly pool: string;
+  readonly balance: AlgorithmName;
+  /** How one of the rotation is chosen, in words. */
+  readonly how: string;
+  /** The endpoint, where the request alone decides (a hash, or only one candidate); else "". */
+  readonly chosen: string;
+  readonly rotation: readonly string[];
+  /** Nobody is ready; these are asked all the same. */
+  readonly failOpen: boolean;
+  readonly passed: readonly { readonly endpoint: string; readonly why: string }[];
+  /** Names that only a running balancer resolves. */
+  readonly names: readonly string[];
+}
+
+const inWords: Readonly<Record<AlgorithmName, string>> = {
+  roundRobin: "each in turn, by weight",
+  leastOutstanding: "the one with the fewest requests in flight, by weight",
+  p2c: "of two taken by chance, the one with fewer requests in flight",
+  peakEwma: "of two taken by chance, the one with the lower latency times load",
+  ringHash: "by the hash of the key, on a ring",
+  maglev: "by the hash of the key, in a table",
+  random: "by chance, by weight",
+  first: "the first that has room",
+};
+
+/** Asks the pool's own rotation and algorithm. `live` null: states are unknown and all are taken for ready. */
+export function explainPool(
+  source: PoolSource,
+  view: RequestView,
+  live: readonly LiveEndpoint[] | null,
+): PoolExplanation {
+  const plan = withSlots(source.pool, live);
+  const table = SharedTable.local({
+    workers: 1,
+    endpoints: Math.max(1, plan.endpoints.length),
+    pools: 1,
+    listeners: 1,
+  });
+  const clock = { now: () => 0, wall: () => 0 };
+  const load = { own: 0, others: 0 };
+  const endpoints = plan.endpoints.map((each) => new Endpoint(plan, each, { table, row: 0, clock }, load));
+  for (const endpoint of endpoints) {
+    const state = live === null ? "ready" : (live.find(({ id }) => id === endpoint.id)?.state ?? "unknown");
+    table.cells[table.state(endpoint.slot) + StateCell.state] =
+      EndpointState[state as keyof typeof EndpointState] ?? EndpointState.unknown;
+  }
+  const surroundings = { clock, load, hashBalance: 0 };
+  const rotation = buildRotation(plan, endpoints, 0, () => 0, surroundings);
+  const byKey = algorithms[plan.balance].needsKey;
+  const decided = byKey || rotation.usable.length === 1;
+  const chosen = decided ? (rotation.pick?.(hashKey(plan.hashKey, view)).id ?? "") : "";
+  return {
+    pool: plan.name,
+    balance: plan.balance,
+    how: inWords[plan.balance],
+    chosen,
+    rotation: rotation.usable.map(({ id }) => id),
+    failOpen: rotation.failOpen,
+    passed: endpoints
+      .filter((endpoint) => (chosen === "" ? !rotation.usable.includes(endpoint) : endpoint.id !== chosen))
+      .map((endpoint) => ({ endpoint: endpoint.id, why: whyPassed(endpoint, rotation.usable, plan, live) })),
+    names: source.names.map(({ id }) => id),
+  };
+}
+
+function whyPassed(
+  endpoint: Endpoint,
+  usable: readonly Endpoint[],
+  plan: PoolPlan,
+  live: readonly LiveEndpoint[] | null,
+): string {
+  if (usable.includes(endpoint)) return "is in rotation, but the key belongs to another";
+  if (endpoint.weight === 0) return "has weight 0";
+  const seen = live?.find(({ id }) => id === endpoint.id);
+  const usableState =
+    seen === undefined || seen.state === "ready" || (seen.state === "unknown" && plan.readiness === null);
+  if (live !== null && seen === undefined) return "is not known to the running balancer";
+  if (seen !== undefined && !usableState) return `is ${seen.state}${seen.reason === "" ? "" : `: ${seen.reason}`}`;
+  if (endpoint.backup) return "is a backup, and there are usable ones that are not";
+  if (endpoint.zone !== plan.zone) return `is in zone "${endpoint.zone}", and zone "${plan.zone}" has usable ones`;
+  return "is not in rotation";
+}
+
+/** Gives endpoints rows of a table of their own, those of a running pool instead of the configured ones if they differ. */
+function withSlots(pool: PoolPlan, live: readonly LiveEndpoint[] | null): PoolPlan {
+  const known = new Set(pool.endpoints.map(({ id }) => id));
+  const resolved = (live ?? [])
+    .filter(({ id }) => !known.has(id))
+    .map(({ id }) => ({
+      slot: 0,
+      id,
+      address: { kind: "unix", path: id } as const,
+      weight: 1,
+      zone: "",
+      backup: false,
+    }));
+  return { ...pool, endpoints: [...pool.endpoints, ...resolved].map((endpoint, slot) => ({ ...endpoint, slot })) };
+}

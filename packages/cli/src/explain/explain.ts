@@ -1,0 +1,105 @@
+// From a request to its endpoint: listener, route, pool, endpoint, each with those that were passed over.
+import type { Plan } from "@plimsoll/balancer/src/config/plan.ts";
+import type { ActionPlan, ListenerPlan } from "@plimsoll/balancer/src/proxy/plan.ts";
+import { explainRoute } from "@plimsoll/balancer/src/proxy/route/explain.ts";
+import { showHostPort } from "../values.ts";
+import { explainPool, type LiveEndpoint, type PoolExplanation } from "./endpoints.ts";
+import { seeRequest, type AskedRequest } from "./request.ts";
+
+/** Someone that was not chosen. */
+export interface PassedOver {
+  readonly name: string;
+  readonly why: string;
+}
+
+export interface Explanation {
+  readonly request: AskedRequest;
+  /** "" when none accepts this request. */
+  readonly listener: string;
+  readonly listenerNote: string;
+  readonly listenersPassed: readonly PassedOver[];
+  /** "" when no route matches. */
+  readonly route: string;
+  readonly routesPassed: readonly PassedOver[];
+  /** What the route does, in words; "" without a route. */
+  readonly action: string;
+  readonly pools: readonly PoolExplanation[];
+  /** Where endpoint states come from: an admin address, or "" for the configuration alone. */
+  readonly live: string;
+}
+
+/** What a running balancer says, by pool. */
+export interface LiveState {
+  readonly address: string;
+  readonly pools: ReadonlyMap<string, readonly LiveEndpoint[]>;
+}
+
+/** `listenerName` "" lets the URL's port decide. */
+export function explain(plan: Plan, asked: AskedRequest, listenerName: string, live: LiveState | null): Explanation {
+  const seen = seeRequest(asked);
+  const { listener, note } = chooseListener(plan.listeners, seen.port, listenerName);
+  const listenersPassed = plan.listeners
+    .filter((other) => other !== listener)
+    .map((other) => ({
+      name: other.name,
+      why:
+        listenerName === ""
+          ? `listens on ${showHostPort(other.address)}, and the URL says port ${seen.port}`
+          : "another was named",
+    }));
+  const nowhere = { request: asked, listenersPassed, live: live?.address ?? "", route: "", action: "", pools: [] };
+  if (listener === null) return { ...nowhere, listener: "", listenerNote: note, routesPassed: [] };
+  const { chosen, passed } = explainRoute(listener.routes, seen.view);
+  const nameOf = (index: number): string => listener.routes[index]?.name ?? `route ${index}`;
+  const routesPassed = passed.map(({ index, why }) => ({ name: nameOf(index), why }));
+  const found = { ...nowhere, listener: listener.name, listenerNote: note, routesPassed };
+  const route = listener.routes[chosen];
+  if (route === undefined) return found;
+  const pools = poolsOf(route.action).flatMap((name) => {
+    const source = plan.pools.find(({ pool }) => pool.name === name);
+    return source === undefined ? [] : [explainPool(source, seen.view, live?.pools.get(name) ?? null)];
+  });
+  return { ...found, route: nameOf(chosen), action: describeAction(route.action, route.mirror), pools };
+}
+
+function chooseListener(
+  listeners: readonly ListenerPlan[],
+  port: number,
+  name: string,
+): { readonly listener: ListenerPlan | null; readonly note: string } {
+  if (name !== "") {
+    const listener = listeners.find((each) => each.name === name) ?? null;
+    return { listener, note: listener === null ? `there is no listener called ${name}` : "" };
+  }
+  const exact = listeners.find((each) => each.address.port === port);
+  if (exact !== undefined) return { listener: exact, note: "" };
+  const [only] = listeners;
+  if (only !== undefined && listeners.length === 1) {
+    return { listener: only, note: `none listens on port ${port}; this is the only one` };
+  }
+  return { listener: null, note: `none listens on port ${port}; name one with --listener` };
+}
+
+function poolsOf(action: ActionPlan): readonly string[] {
+  if (action.kind === "pool") return [action.pool];
+  return action.kind === "split" ? action.parts.map((part) => part.pool) : [];
+}
+
+function describeAction(action: ActionPlan, mirror: string): string {
+  const copy = mirror === "" ? "" : `, with a copy to pool ${mirror}`;
+  switch (action.kind) {
+    case "pool":
+      return `to pool ${action.pool}${copy}`;
+    case "split": {
+      const total = action.parts.reduce((sum, part) => sum + part.weight, 0);
+      const parts = action.parts.map(
+        (part) => `${Math.round((part.weight / total) * 1000) / 10} % to pool ${part.pool}`,
+      );
+      return `split: ${parts.join(", ")}${copy}`;
+    }
+    case "redirect":
+      return `redirect ${action.status} to ${action.to}`;
+    case "fixed":
+      return `answer ${action.status} itself`;
+  }
+}

@@ -1,0 +1,73 @@
+// The status of a running balancer, asked for and shown.
+import type { Status } from "@plimsoll/balancer/src/control/status.ts";
+import { adminError, askAdmin } from "./admin-client.ts";
+import { CommandError } from "./spec.ts";
+import { showHostPort } from "./values.ts";
+
+/** GET /status; a CommandError when it cannot be had. */
+export async function askStatus(admin: string): Promise<Status> {
+  const answer = await askAdmin(admin, "GET", "/status");
+  if (answer.status !== 200) throw new CommandError(adminError(answer));
+  return answer.body as Status;
+}
+
+/** A table for people. */
+export function renderStatus(status: Status): string {
+  const serving = status.workers.filter((worker) => worker.serving).length;
+  const lines = [
+    `plimsoll ${status.version}, process ${status.pid}, ${status.readiness}, up ${span(status.uptime)}; ` +
+      `${serving} of ${status.workers.length} workers serve`,
+    "",
+    ...table([
+      ["LISTENER", "ADDRESS", "OPEN", "REQUESTS"],
+      ...status.listeners.map((each) => [each.name, showHostPort(each), each.openConnections, each.requests]),
+    ]),
+  ];
+  for (const pool of status.pools) {
+    lines.push(
+      "",
+      ...table([
+        [`POOL ${pool.name}`, "STATE", "IN FLIGHT", "REQUESTS", "FAILURES", "REASON"],
+        ...pool.endpoints.map((each) => [
+          each.id,
+          each.state,
+          each.inFlight,
+          each.requests,
+          each.failures,
+          each.reason,
+        ]),
+      ]),
+    );
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+/** Columns as wide as they need to be; numbers to the right. */
+function table(rows: readonly (readonly (string | number)[])[]): string[] {
+  const columns = rows[0]?.length ?? 0;
+  const widths = Array.from({ length: columns }, (_, at) =>
+    Math.max(...rows.map((row) => String(row[at] ?? "").length)),
+  );
+  const numeric = widths.map((_, at) => rows.length > 1 && rows.slice(1).every((row) => typeof row[at] === "number"));
+  return rows.map((row) =>
+    row
+      .map((cell, at) =>
+        numeric[at] === true ? String(cell).padStart(widths[at] ?? 0) : String(cell).padEnd(widths[at] ?? 0),
+      )
+      .join("   ")
+      .trimEnd(),
+  );
+}
+
+/** "3 d 4 h", "2 h 5 min", "40 s". */
+function span(ms: number): string {
+  const seconds = Math.floor(ms / 1000);
+  const [days, hours, minutes] = [
+    Math.floor(seconds / 86_400),
+    Math.floor(seconds / 3600) % 24,
+    Math.floor(seconds / 60) % 60,
+  ];
+  if (days > 0) return `${days} d ${hours} h`;
+  if (hours > 0) return `${hours} h ${minutes} min`;
+  return minutes > 0 ? `${minutes} min ${seconds % 60} s` : `${seconds} s`;
+}
