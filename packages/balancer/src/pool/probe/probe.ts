@@ -1,0 +1,165 @@
+// pool/probe/: asking an endpoint whether it is ready, one file per way of asking. A probe sees once and says what it saw;
+// it must not know how often that makes an endpoint ready (threshold.ts), when to ask (schedule.ts), or who else asks.
+import type { Clock } from "../../base/clock.ts";
+import type { Timers } from "../../net/clock.ts";
+import type { Address, CloseReason, Connection, ConnectionHandler, Transport } from "../../net/transport.ts";
+import type { ReadinessPlan } from "../plan.ts";
+
+/** What one probe saw. */
+export interface Seen {
+  readonly ok: boolean;
+  /** Status of the answer, where there was one. */
+  readonly status?: number;
+  /** For a person: "status 503, expected 200-299", "connection refused". */
+  readonly detail: string;
+  /** Ms from the start of the connect to the verdict. */
+  readonly took: number;
+}
+
+/** Something that can be probed: an Endpoint, or its plan. */
+export interface ProbeSubject {
+  readonly address: Address;
+}
+
+export interface Probe {
+  readonly name: ReadinessPlan["probe"];
+  /**
+   * Asks once. Ends within `plan.timeout`, or at once when `signal` aborts, and then says that it was not ok; never rejects.
+   */
+  run(subject: ProbeSubject, plan: ReadinessPlan, signal: AbortSignal): Promise<Seen>;
+}
+
+/** What probes need to reach an endpoint. */
+export interface ProbeNetwork {
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly timers: Timers;
+}
+
+/** What a way of asking does with the bytes of one connection. The answer comes through `attempt`. */
+export interface Dialogue {
+  opened(attempt: Attempt): void;
+  received(bytes: Uint8Array, attempt: Attempt): void;
+  /** The endpoint will send no more, before there was a verdict. */
+  ended(attempt: Attempt): void;
+}
+
+/** Longest that a connection is read on after the verdict, in bytes: an answer's body, in case it comes. */
+const lingerBytes = 64 * 1024;
+
+/** One connection for one question: bounds its time and makes sure that there is exactly one verdict. */
+export class Attempt implements ConnectionHandler {
+  readonly #dialogue: Dialogue;
+  readonly #network: ProbeNetwork;
+  readonly #plan: ReadinessPlan;
+  readonly #connection: Connection;
+  readonly #started: number;
+  readonly #stopTimer: () => void;
+  readonly #signal: AbortSignal;
+  readonly #resolve: (seen: Seen) => void;
+  #open = false;
+  #judged = false;
+  #ended = false;
+  #unsent: Uint8Array = new Uint8Array(0);
+  #lingered = 0;
+
+  private constructor(
+    network: ProbeNetwork,
+    subject: ProbeSubject,
+    plan: ReadinessPlan,
+    signal: AbortSignal,
+    dialogue: Dialogue,
+    resolve: (seen: Seen) => void,
+  ) {
+    this.#dialogue = dialogue;
+    this.#network = network;
+    this.#plan = plan;
+    this.#signal = signal;
+    this.#resolve = resolve;
+    this.#started = network.clock.now();
+    this.#connection = network.transport.connect(subject.address, this);
+    this.#stopTimer = network.timers.after(plan.timeout, this.#timedOut);
+    signal.addEventListener("abort", this.#aborted);
+  }
+
+  /** Connects and lets `dialogue` find the verdict. */
+  static make(
+    network: ProbeNetwork,
+    subject: ProbeSubject,
+    plan: ReadinessPlan,
+    signal: AbortSignal,
+    dialogue: Dialogue,
+  ): Promise<Seen> {
+    if (signal.aborted) return Promise.resolve({ ok: false, detail: "cancelled", took: 0 });
+    return new Promise((resolve) => void new Attempt(network, subject, plan, signal, dialogue, resolve));
+  }
+
+  /** Sends everything, as the endpoint takes it. */
+  send(bytes: Uint8Array): void {
+    const accepted = this.#connection.write(bytes, 0, bytes.length);
+    this.#unsent = bytes.subarray(accepted);
+  }
+
+  /**
+   * The verdict; later ones are ignored. The connection is read on to its end within what is left of the time, because an
+   * answer cut off in the middle is an error in the application's log every few seconds.
+   */
+  judge(ok: boolean, detail: string, status?: number): void {
+    if (this.#judged) return;
+    this.#judged = true;
+    const took = this.#network.clock.now() - this.#started;
+    this.#resolve(status === undefined ? { ok, detail, took } : { ok, detail, took, status });
+    if (this.#ended) this.#connection.close();
+  }
+
+  /** The verdict, when there is nothing more to come that is worth waiting for. */
+  judgeAndClose(ok: boolean, detail: string): void {
+    this.judge(ok, detail);
+    this.#connection.close();
+  }
+
+  onOpen(): void {
+    this.#open = true;
+    this.#dialogue.opened(this);
+  }
+
+  onData(bytes: Uint8Array): void {
+    if (!this.#judged) return this.#dialogue.received(bytes, this);
+    this.#lingered += bytes.length;
+    if (this.#lingered > lingerBytes) this.#connection.close();
+  }
+
+  onDrain(): void {
+    this.send(this.#unsent);
+  }
+
+  onEnd(): void {
+    this.#ended = true;
+    if (!this.#judged) this.#dialogue.ended(this);
+    this.#connection.close();
+  }
+
+  onClose(reason: CloseReason, cause: string): void {
+    this.#stopTimer();
+    this.#signal.removeEventListener("abort", this.#aborted);
+    this.judge(false, this.#closeDetail(reason, cause));
+  }
+
+  readonly #timedOut = (): void => {
+    const what = this.#open ? "no answer" : "no connection";
+    this.judge(false, `${what} within ${this.#plan.timeout} ms`);
+    this.#connection.close();
+  };
+
+  readonly #aborted = (): void => {
+    this.judge(false, "cancelled");
+    this.#connection.close();
+  };
+
+  #closeDetail(reason: CloseReason, cause: string): string {
+    const because = cause === "" ? "" : ` (${cause})`;
+    if (reason === "refused") return "connection refused";
+    if (reason === "unreachable") return `could not be reached${because}`;
+    return reason === "reset" ? "connection reset before an answer" : "connection closed before an answer";
+  }
+}
