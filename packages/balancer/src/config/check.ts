@@ -42,9 +42,17 @@ export function checkShape(value: unknown, unfilled: readonly Path[], show: Show
       const path = issue.path as Path;
       return issue.code === "unrecognized_keys" ? issue.keys.map((key) => [...path, key]) : [path];
     });
-    removed.push(...remainder.remove(wrong));
+    for (const path of wrong) if (isAddress(path)) removed.push(remainder.replace(path, standIn));
+    removed.push(...remainder.remove(wrong.filter((path) => !isAddress(path))));
   }
   return { config: null, findings, removed, original };
+}
+
+/** A listener without its address would be taken out whole, and nothing said of its routes. Port 0 clashes with none. */
+const standIn = "127.0.0.1:0";
+
+function isAddress(path: Path): boolean {
+  return path.length === 3 && path[0] === "listeners" && path[2] === "address";
 }
 
 /** Whether something at `path` may be missed only because it, or something in it, was taken out. */

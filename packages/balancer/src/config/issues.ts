@@ -23,6 +23,7 @@ export function findingsOf(
     const where = remainder.original(path);
     if (issue.code === "unrecognized_keys") return issue.keys.map((key) => unknownKey(key, path, where, root));
     if (issue.code === "invalid_key") return [wrongKey(issue, where)];
+    if (issue.code === "custom" && issue.params?.["key"] === true) return [repeatedKey(issue, where)];
     return [wrongValue(issue, path, where, root, remainder, show)];
   });
 }
@@ -46,6 +47,11 @@ function suggestion(key: string, known: readonly string[]): string {
 function wrongKey(issue: Extract<Issue, { code: "invalid_key" }>, where: Path): Finding {
   const inner = issue.issues[0];
   const { reason, hint } = told(inner);
+  return { ...error(where, `"${String(where.at(-1))}" cannot stand here: ${reason}`, hint), atKey: true };
+}
+
+function repeatedKey(issue: Issue, where: Path): Finding {
+  const { reason, hint } = told(issue);
   return { ...error(where, `"${String(where.at(-1))}" cannot stand here: ${reason}`, hint), atKey: true };
 }
 
@@ -117,6 +123,9 @@ function closer(value: unknown, noun: string, kind: string | undefined, expected
   }
   if (typeof value === "string" && noun.startsWith("a whole number") && /^\d+$/.test(value))
     return `write ${value} without quotes`;
+  if (typeof value === "string" && noun === "one of http, tcp, off" && value.startsWith("/")) {
+    return `write readiness: { path: ${value} }`;
+  }
   if (typeof value === "number" && noun === "an address") return `write 127.0.0.1:${value}`;
   if ((typeof value === "number" || typeof value === "boolean") && expected === "string")
     return `write "${String(value)}", in quotes`;

@@ -1,6 +1,7 @@
 // Text -> Config -> Plan. The one way in for configuration from a file; `module.ts` is the one for TypeScript.
 import { checkShape, isConsequence } from "./check.ts";
 import type { Environment } from "./environment.ts";
+import { readAsWanted } from "./environment-types.ts";
 import { readErrorPages, type FileReader } from "./error-pages.ts";
 import { checkMeaning } from "./meaning.ts";
 import { findUnavailable } from "./not-yet.ts";
@@ -42,7 +43,7 @@ interface Known {
 /** Checks and plans plain data. */
 export function planValue(written: unknown, known: Known, reader: FileReader): Loaded {
   const { places, unfilled } = known;
-  const value = withoutExtensions(written);
+  const value = readAsWanted(withoutExtensions(written), places.substitutions());
   const findings: Finding[] = findUnavailable(value);
   const checked = checkShape(value, unfilled, shower(value, places));
   findings.push(...checked.findings);

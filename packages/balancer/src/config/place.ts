@@ -22,6 +22,7 @@ export class Places {
   readonly file: string;
   readonly #places = new Map<string, Place>();
   readonly #substitutions = new Map<string, Substitution>();
+  readonly #substitutedPaths: Path[] = [];
   readonly #lineStarts: readonly number[];
 
   /** `text` null: the configuration is a module, which has paths only. */
@@ -36,6 +37,12 @@ export class Places {
 
   substituted(path: Path, substitution: Substitution): void {
     this.#substitutions.set(formatPath(path), substitution);
+    this.#substitutedPaths.push(path);
+  }
+
+  /** Every value that came from the environment, by its path. */
+  substitutions(): Iterable<Path> {
+    return this.#substitutedPaths;
   }
 
   substitution(path: Path): Substitution | undefined {

@@ -45,7 +45,7 @@ function planListener(
     address,
     trustedProxies,
     timeouts,
-    limits,
+    limits: planLimits(limits),
     underscores,
     errorPages: pages.get(name) ?? [],
     routes: listener.routes.map((route, index) => {
@@ -53,4 +53,10 @@ function planListener(
       return planRoute(route, `${name}.routes[${place}]`, config.pools);
     }),
   };
+}
+
+/** Parts of a head that nothing is said of are 8 KiB at most, and never more than the whole. */
+function planLimits(limits: ListenerConfig["limits"]): ListenerPlan["limits"] {
+  const part = Math.min(8192, limits.headBytes);
+  return { ...limits, targetBytes: limits.targetBytes ?? part, fieldBytes: limits.fieldBytes ?? part };
 }

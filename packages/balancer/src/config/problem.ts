@@ -54,12 +54,13 @@ export function formatPath(path: Path): string {
   return text;
 }
 
-/** By place, then errors before warnings, then by path; doubles are dropped. */
+/** By place, then errors before warnings, then by path. What an alias brings to several paths is said once. */
 export function sortProblems(problems: readonly Problem[]): Problem[] {
   const seen = new Set<string>();
   return problems
     .filter((problem) => {
-      const key = `${problem.line}:${problem.column}:${problem.path}:${problem.message}`;
+      const where = problem.line === 0 ? problem.path : /[^.]*$/.exec(problem.path)?.[0];
+      const key = `${problem.line}:${problem.column}:${where}:${problem.message}`;
       return !seen.has(key) && seen.add(key);
     })
     .sort(
@@ -72,7 +73,7 @@ export function sortProblems(problems: readonly Problem[]): Problem[] {
 }
 
 /** Keys whose literal value must not reach a terminal or a log, even as the source line under a message. */
-const secretValue = /((?:secret|password|token|authorization|cookie)["']?\s*:\s*)(?!plimsoll\b)([^\s,}#][^,}#]*)/gi;
+const secretValue = /((?:secret|password|token|authorization)["']?\s*:\s*)([^\s,}#][^,}#]*)/gi;
 
 /** Characters of a source line that are shown; configuration on one endless line stays readable. */
 const widest = 160;

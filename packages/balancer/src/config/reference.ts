@@ -47,9 +47,9 @@ The first line gives editors completion and checks; the schema lies in \`package
 - **Durations** have a unit: \`250ms\`, \`30s\`, \`1h30m\`, \`2d\`. **Sizes** too: \`512B\`, \`16KiB\` (16 x 1024), \`1MB\` (1000 x 1000). **Shares** are
   in percent: \`20%\`. A bare number is refused, because nobody agrees on its unit.
 - \`\${NAME}\` takes a value from the environment and refuses the file if it is not set; \`\${NAME:-default}\` takes the default if it is
-  unset or empty; \`$\${\` is a literal \`\${\`. It works in values, not in keys. Within \`{ }\` and \`[ ]\` YAML needs quotes around it. Without
-  quotes, what comes out may be a number or a flag (\`workers: \${WORKERS:-2}\`); in quotes it is a text. Values from the environment are
-  never shown in messages.
+  unset or empty; \`$\${\` is a literal \`\${\`. It works in values, not in keys. Within \`{ }\` and \`[ ]\` YAML needs quotes around it. What
+  comes out is read as what the key wants, quoted or not: \`workers: \${WORKERS:-2}\` is a number, \`secret: \${SECRET}\` a text. Values from
+  the environment are never shown in messages.
 - It is **YAML 1.2**: \`on\`, \`off\`, \`yes\` and \`no\` are texts, flags are \`true\` and \`false\`. A value that begins with \`*\`, such as \`"*.example.com"\`,
   needs quotes. Keys are unique. Anchors, aliases and merge keys (\`<<: *name\`; a map's own keys win) work; keys at the top that begin
   with \`x-\` are a place for them and otherwise ignored. Tags are refused.

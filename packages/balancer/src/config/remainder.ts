@@ -62,6 +62,19 @@ export class Remainder {
     return removed;
   }
 
+  /** Puts something at a path whose parent exists. Returns the original path. */
+  replace(path: Path, value: unknown): Path {
+    this.#value = this.#with(this.#value, path, value);
+    return this.original(path);
+  }
+
+  #with(value: unknown, path: Path, inner: unknown): unknown {
+    const [part, ...rest] = path;
+    if (part === undefined) return inner;
+    const current = value as Record<string | number, unknown>;
+    return { ...current, [part]: this.#with(current[part], rest, inner) };
+  }
+
   #existing(path: Path): Path {
     let current = this.#value;
     for (const [index, part] of path.entries()) {

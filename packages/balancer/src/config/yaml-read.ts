@@ -193,8 +193,7 @@ class Walk {
       return undefined;
     }
     if (expansion.referred) this.#places.substituted(path, { written: source, values: expansion.values });
-    // Quotes say that a text is meant, as everywhere in YAML; without them "${WORKERS}" may be a number.
-    return node.type === "PLAIN" && expansion.referred ? resolvePlain(expansion.text) : expansion.text;
+    return expansion.text;
   }
 
   #refuse(path: Path, message: string, hint?: string): undefined {
@@ -212,13 +211,4 @@ class Walk {
 function keyText(key: Scalar): string {
   if (typeof key.value === "string") return key.value;
   return key.source ?? JSON.stringify(key.value);
-}
-
-/** The YAML 1.2 core schema for one unquoted scalar (§10.3.2), without octal and hexadecimal: nobody means them. */
-function resolvePlain(text: string): unknown {
-  if (/^(true|True|TRUE)$/.test(text)) return true;
-  if (/^(false|False|FALSE)$/.test(text)) return false;
-  if (/^(~|null|Null|NULL)$/.test(text)) return null;
-  if (/^[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?$/.test(text)) return Number(text);
-  return text;
 }

@@ -1,4 +1,5 @@
 // Whether the parts of one route fit together: one action, and only what has an effect with it.
+import { formatSize } from "../../base/units.ts";
 import type { Meant } from "./meant.ts";
 import { error, warning, type Finding, type Path } from "../problem.ts";
 import { slowRegex } from "../regex-guard.ts";
@@ -18,11 +19,11 @@ export function checkRoutes({ config }: Meant): Finding[] {
 
 function checkLimits({ limits }: ListenerConfig, path: Path): Finding[] {
   return (["targetBytes", "fieldBytes"] as const)
-    .filter((key) => limits[key] > limits.headBytes)
+    .filter((key) => (limits[key] ?? 0) > limits.headBytes)
     .map((key) =>
       error(
         [...path, "limits", key],
-        `one part cannot be larger than the whole head (headBytes: ${limits.headBytes}B)`,
+        `one part cannot be larger than the whole head (headBytes: ${formatSize(limits.headBytes)})`,
         "raise headBytes, or lower this",
       ),
     );

@@ -118,6 +118,30 @@ export function oneOrMany<T extends z.ZodType>(item: T) {
   return schema.register(manyForms, { single: true });
 }
 
+/** A map by names of header fields, which are the same in any case: none may be lost because it stands there twice. */
+export function fieldMap<K extends z.core.$ZodRecordKey, V extends z.ZodType>(name: K, value: V) {
+  const schema = z.preprocess(
+    (fields, context): unknown => {
+      const seen = new Map<string, string>();
+      for (const key of typeof fields === "object" && fields !== null ? Object.keys(fields) : []) {
+        const first = seen.get(key.toLowerCase());
+        if (first === undefined) seen.set(key.toLowerCase(), key);
+        else {
+          const params: LeafIssue = {
+            reason: `the field stands here already, as ${first}`,
+            hint: "keep one of the two",
+          };
+          context.addIssue({ code: "custom", message: params.reason, path: [key], params: { ...params, key: true } });
+        }
+      }
+      return fields;
+    },
+    z.record(name, value),
+  );
+  type Fields = z.ZodRecord<K, V>;
+  return schema as unknown as z.ZodType<z.output<Fields>, z.input<Fields>>;
+}
+
 /** Lists that accept a single item without brackets. */
 export const manyForms = z.registry<{ readonly single: true }>();
 

@@ -22,8 +22,12 @@ const limitsSchema = z
     headBytes: size(1024, 65_536)
       .prefault("16KiB")
       .describe("Longest request line and fields together; beyond it 431."),
-    targetBytes: size(256, 65_536).prefault("8KiB").describe("Longest request target; beyond it 414."),
-    fieldBytes: size(256, 65_536).prefault("8KiB").describe("Longest single field; beyond it 431."),
+    targetBytes: size(256, 65_536)
+      .describe("Longest request target; beyond it 414. 8KiB, or `headBytes` if that is less.")
+      .optional(),
+    fieldBytes: size(256, 65_536)
+      .describe("Longest single field; beyond it 431. 8KiB, or `headBytes` if that is less.")
+      .optional(),
     fields: integer(10, 1000).default(100).describe("Most fields of a request, trailers included; beyond it 431."),
     requestsPerConnection: integer(0, 1_000_000_000)
       .default(10_000)
@@ -96,7 +100,11 @@ export const listenerSchema = z
         "Bodies of error answers that this program makes, by status (`404`) or class (`4xx`, `5xx`): files, relative to this one, up to 256 KiB each. An endpoint's own answers are never replaced.",
       ),
     tls: listenerTlsSchema.optional(),
-    routes: z.array(routeSchema).min(1).describe("Routes, in any order: the most specific one wins."),
+    routes: z
+      .array(routeSchema)
+      .min(1)
+      .meta({ examples: [[{ pool: "app" }]] })
+      .describe("Routes, in any order: the most specific one wins."),
   })
   .describe("One listener.");
 

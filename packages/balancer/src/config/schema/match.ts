@@ -6,7 +6,7 @@ import { parseCookieName, parseHeaderName, parseMethod } from "../header-rules.t
 import { parseHost } from "../host.ts";
 import { parsePathPattern } from "../path-pattern.ts";
 import { parseRegex } from "../regex-guard.ts";
-import { oneOrMany, written } from "./leaf.ts";
+import { fieldMap, oneOrMany, written } from "./leaf.ts";
 
 /** "*" for any value as long as there is one, "~regex", or the value itself. */
 function valueMatch() {
@@ -60,8 +60,7 @@ export const matchSchema = z
       .meta({ examples: [["GET", "POST"]] })
       .describe("Methods, in capitals. Any if left out.")
       .optional(),
-    headers: z
-      .record(headerName, valueMatch())
+    headers: fieldMap(headerName, valueMatch())
       .meta({ examples: [{ "x-canary": "1" }] })
       .describe('Headers that must be there, by name: the value itself, `"~regex"`, or `"*"` for any value.')
       .optional(),

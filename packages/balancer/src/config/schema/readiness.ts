@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { Misread } from "../../base/units.ts";
 import { parseHeaderValue, parseMethod, parseEditableName } from "../header-rules.ts";
 import { parseHost } from "../host.ts";
-import { duration, integer, oneOf, oneOrMany, shorthand, written } from "./leaf.ts";
+import { fieldMap, duration, integer, oneOf, oneOrMany, shorthand, written } from "./leaf.ts";
 
 /** An inclusive range of statuses. */
 export type StatusRange = readonly [from: number, to: number];
@@ -51,11 +51,10 @@ const probeSchema = z.strictObject({
   })
     .describe("Host field of the probe; otherwise the endpoint's address.")
     .optional(),
-  headers: z
-    .record(
-      written({ noun: "a header name", hint: "write x-probe" }, parseEditableName),
-      written({ noun: "a header's value", hint: "write a text; digits need quotes" }, parseHeaderValue),
-    )
+  headers: fieldMap(
+    written({ noun: "a header name", hint: "write x-probe" }, parseEditableName),
+    written({ noun: "a header's value", hint: "write a text; digits need quotes" }, parseHeaderValue),
+  )
     .describe("Further fields of the probe.")
     .optional(),
   expect: oneOrMany(statusRange)

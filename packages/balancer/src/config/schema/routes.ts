@@ -3,7 +3,7 @@ import { z } from "zod";
 import { parseContentType, parseEditableName, parseHeaderValue } from "../header-rules.ts";
 import { refusePath } from "../path-pattern.ts";
 import { parseRegex } from "../regex-guard.ts";
-import { duration, integer, leafFacts, oneOrMany, shorthand, size, text, written } from "./leaf.ts";
+import { fieldMap, duration, integer, leafFacts, oneOrMany, shorthand, size, text, written } from "./leaf.ts";
 import { matchSchema } from "./match.ts";
 import { retrySchema } from "./retry.ts";
 
@@ -21,11 +21,10 @@ const headerValue = written(
 const headerEdits = (whose: string) =>
   z
     .strictObject({
-      set: z
-        .record(editableName, headerValue)
+      set: fieldMap(editableName, headerValue)
         .describe("Fields to set; what stood there under that name is replaced.")
         .optional(),
-      add: z.record(editableName, headerValue).describe("Fields to add to those of the same name.").optional(),
+      add: fieldMap(editableName, headerValue).describe("Fields to add to those of the same name.").optional(),
       remove: oneOrMany(editableName).describe("Fields to remove.").optional(),
     })
     .describe(
