@@ -78,8 +78,8 @@ export async function askAdmin(admin: string, method: string, path: string, body
 export function adminError(answer: AdminAnswer): string {
   const { body } = answer;
   if (typeof body === "object" && body !== null) {
-    if ("error" in body && typeof body.error === "string") return body.error;
     if ("problems" in body && Array.isArray(body.problems)) return body.problems.join("\n");
+    if ("error" in body && typeof body.error === "string") return body.error;
   }
   return `status ${answer.status}`;
 }

@@ -1,10 +1,6 @@
 // Starts the balancer with everything that the command brings along: version, admin API, workers.
-import {
-  runSupervisor,
-  StartError,
-  type Supervisor,
-  type SupervisorOptions,
-} from "@plimsoll/balancer/src/control/supervisor.ts";
+import { runBalancer } from "@plimsoll/balancer/src/admin/serve.ts";
+import { StartError, type Supervisor, type SupervisorOptions } from "@plimsoll/balancer/src/control/supervisor.ts";
 import { CommandError } from "./spec.ts";
 import { terminalClosed } from "./terminal.ts";
 import { versionFacts } from "./version.ts";
@@ -17,7 +13,7 @@ export async function startBalancer(options: BalancerOptions): Promise<Superviso
   let running: Supervisor | null = null;
   const hangup = options.onHangup ?? (() => void running?.reload());
   try {
-    running = await runSupervisor({
+    running = await runBalancer({
       ...options,
       version: versionFacts().version,
       workerCommand: workerCommand(),

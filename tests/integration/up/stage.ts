@@ -32,7 +32,7 @@ export function openStage(
   const printed: string[] = [];
   const groups = new Set<number>();
   const sink = {
-    set: (endpoints: readonly AppEndpoint[]) => Promise.resolve(void (current = endpoints)),
+    set: (endpoints: readonly AppEndpoint[]) => Promise.resolve(((current = endpoints), true)),
     drain: () => Promise.resolve(),
   };
   const plan: AppPlan = {

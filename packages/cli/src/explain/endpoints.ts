@@ -67,7 +67,9 @@ export function explainPool(
   const surroundings = { clock, load, hashBalance: 0 };
   const rotation = buildRotation(plan, endpoints, 0, () => 0, surroundings);
   const byKey = algorithms[plan.balance].needsKey;
-  const decided = byKey || rotation.usable.length === 1;
+  // Names that nobody has resolved yet may bring any number of others.
+  const complete = live !== null || source.names.length === 0;
+  const decided = complete && (byKey || rotation.usable.length === 1);
   const chosen = decided ? (rotation.pick?.(hashKey(plan.hashKey, view)).id ?? "") : "";
   return {
     pool: plan.name,

@@ -127,6 +127,8 @@ export class FakeSink implements EndpointsSink {
   readonly story: string[] = [];
   current: readonly AppEndpoint[] = [];
   readonly draining = new Set<string>();
+  /** Ids that never come into rotation. */
+  readonly refused = new Set<string>();
   /** Fewest endpoints that took new traffic since the last time it was set. */
   fewest = 0;
   readonly #host: FakeHost;
@@ -137,11 +139,11 @@ export class FakeSink implements EndpointsSink {
     this.#drainTime = drainTime;
   }
 
-  set(endpoints: readonly AppEndpoint[]): Promise<void> {
+  set(endpoints: readonly AppEndpoint[]): Promise<boolean> {
     this.current = endpoints;
     this.story.push(`set ${endpoints.map((endpoint) => endpoint.id).join(" ")}`);
     this.#count();
-    return Promise.resolve();
+    return Promise.resolve(!endpoints.some((endpoint) => this.refused.has(endpoint.id)));
   }
 
   drain(id: string): Promise<void> {

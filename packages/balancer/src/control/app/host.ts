@@ -67,8 +67,11 @@ export interface AppEndpoint {
 
 /** Where traffic is steered. Neither may reject: what fails is the sink's to report. */
 export interface EndpointsSink {
-  /** These and no others get traffic. Resolves when every worker does so and new ones are in rotation. */
-  set(endpoints: readonly AppEndpoint[]): Promise<void>;
+  /**
+   * These and no others get traffic. Resolves when every worker does so: true when new ones are in rotation, false when
+   * they could not be brought there in good time.
+   */
+  set(endpoints: readonly AppEndpoint[]): Promise<boolean>;
   /** No new exchange for this one. Resolves when nothing is in flight there, or the drain window is over. */
   drain(id: string): Promise<void>;
 }
@@ -79,7 +82,7 @@ export interface AppPlan {
   readonly name: string;
   readonly command: readonly string[];
   readonly instances: number;
-  /** Answered 200 to 399 there means ready; null: any answer below 500 to GET / does. */
+  /** Answered 200 to 299 there means ready; null: any answer below 500 to GET / does. */
   readonly readyPath: string | null;
   /** Longest time from start to ready, in ms. */
   readonly readyTimeout: number;

@@ -202,6 +202,19 @@ describe("rolling", () => {
     expect(host.programs.slice(0, 3).every((program) => program.alive())).toBe(true);
   });
 
+  test("keeps the old one when the balancer does not take the new one into rotation", async () => {
+    const { host, sink, manager } = stage(() => ({ listens: 10 }), { instances: 2 });
+    void manager.start();
+    await host.advance(1000);
+    sink.refused.add("app-1.2");
+    const rolled = manager.roll();
+    await host.advance(5000);
+    expect(await rolled).toBe(false);
+    expect(sink.current.map((endpoint) => endpoint.id)).toEqual(["app-1.1", "app-2.1"]);
+    expect(sink.draining.size).toBe(0);
+    expect(host.programs.map((program) => program.alive())).toEqual([true, true, false]);
+  });
+
   test("asked for thrice while one is at work: exactly one more follows", async () => {
     const { host, manager, kinds } = stage(() => ({ listens: 100 }));
     void manager.start();

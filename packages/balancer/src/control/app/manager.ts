@@ -56,7 +56,7 @@ export class AppManager {
   /** Runs of which something is left. */
   readonly #alive = new Set<Run>();
   readonly #started = Promise.withResolvers<string>();
-  #published: Promise<void> = Promise.resolve();
+  #published: Promise<boolean> = Promise.resolve(true);
   #earlyFailures = 0;
   #stopping = false;
   #roll: Promise<boolean> | null = null;
@@ -195,9 +195,9 @@ export class AppManager {
     return null;
   }
 
-  /** Puts a run into rotation. */
-  #list(run: Run): Promise<void> {
-    if (run.exit !== null) return Promise.resolve();
+  /** Puts a run into rotation; false when it does not get there. */
+  #list(run: Run): Promise<boolean> {
+    if (run.exit !== null) return Promise.resolve(false);
     this.#listed.add(run);
     return this.#publish();
   }
@@ -209,7 +209,7 @@ export class AppManager {
   }
 
   /** Tells the sink what is listed now. Calls are in order; each resolves when its state, or a later one, is in force. */
-  #publish(): Promise<void> {
+  #publish(): Promise<boolean> {
     this.#published = this.#published.then(() =>
       this.#sink.set([...this.#listed].map((run) => ({ id: run.id, host: run.address, port: run.port }))),
     );
@@ -298,8 +298,14 @@ export class AppManager {
   /** The new run in, then the old one out. false when the new one fell before it served. */
   async #swap(slot: Slot, run: Run | null): Promise<boolean> {
     if (run === null) return false;
-    await this.#list(run);
-    if (run.exit !== null || this.#stopping) return false;
+    const listed = await this.#list(run);
+    if (!listed && run.exit === null && !this.#stopping) {
+      // The old one is worth more than one that the balancer's own probe does not believe.
+      this.#listed.delete(run);
+      await this.#publish();
+      await this.#end(run);
+    }
+    if (!listed || run.exit !== null || this.#stopping) return false;
     const old = slot.serving;
     this.#serve(slot, run);
     slot.rolling = false;

@@ -18,13 +18,13 @@ const wait: Judgement = { kind: "wait" };
 /**
  * Judges one knock. `listeningFor` is how long, in ms, the port has accepted connections without a break.
  *
- * With a path of its own the application decides: 200 to 399 is ready, all else is not yet. Without one, any answer below
+ * With a path of its own the application decides, as for the balancer's probe: 200 to 299 is ready, all else is not yet. Without one, any answer below
  * 500 to GET / is: it shows that requests are served. A 5xx or silence may pass (a server that still compiles) or may be how
  * this application answers /, so after `patience` it is taken as it is, with a doubt.
  */
 export function judgeKnock(knock: Knock, readyPath: string | null, listeningFor: number): Judgement {
   if (knock.kind === "refused") return wait;
-  const limit = readyPath === null ? 500 : 400;
+  const limit = readyPath === null ? 500 : 300;
   if (knock.kind === "status" && knock.status >= 200 && knock.status < limit) {
     return { kind: "ready", host: knock.host, doubt: "" };
   }

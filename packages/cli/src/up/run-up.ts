@@ -1,0 +1,106 @@
+// `up` and `demo`: the balancer in front, the instances behind, and the order in which both start and stop.
+import { AppManager } from "@plimsoll/balancer/src/control/app/manager.ts";
+import { planForUp, upPool } from "@plimsoll/balancer/src/config/up.ts";
+import type { Plan } from "@plimsoll/balancer/src/config/plan.ts";
+import { exitCode, type Io } from "../spec.ts";
+import { startBalancer } from "../start-balancer.ts";
+import { showHostPort, type HostPort } from "../values.ts";
+import { openMachine } from "./machine.ts";
+import { portIsFree } from "./ports.ts";
+import { trafficSink } from "./sink.ts";
+import { openVoices, type Voices } from "./voices.ts";
+
+export interface UpRequest {
+  readonly name: string;
+  readonly command: readonly string[];
+  readonly instances: number;
+  readonly listen: HostPort;
+  /** null: none; undefined: the default, or any free port of this machine if that is taken. */
+  readonly admin: HostPort | null | undefined;
+  readonly readyPath: string | null;
+  /** Times in ms. */
+  readonly readyTimeout: number;
+  readonly drain: number;
+  readonly grace: number;
+  /** 0: as many as cores. */
+  readonly workers: number;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** What runs, for whoever greets the user. */
+export interface UpFacts {
+  readonly url: string;
+  readonly admin: string;
+  readonly instances: AppManager["instances"];
+}
+
+const defaultAdmin: HostPort = { host: "127.0.0.1", port: 9090 };
+/** A second Ctrl-C within this time is the first one, come by two ways (terminal and launcher). In ms. */
+const sameSignal = 500;
+
+/** Runs until it is told to stop. `greet` gives the text printed when all instances are ready. Resolves to the exit code. */
+export async function runUp(io: Io, request: UpRequest, greet: (facts: UpFacts) => string): Promise<number> {
+  const voices = openVoices(request.name, request.instances, io.colour);
+  let roll = (): void => {};
+  const supervisor = await startBalancer({
+    plan: planOf(request),
+    log: voices.log,
+    // There is no file to read again; SIGHUP replaces the instances, and POST /reload finds nothing changed.
+    reloadPlan: () => Promise.resolve({ plan: planOf(request) }),
+    onHangup: () => roll(),
+  });
+  const machine = openMachine(io.cwd, io.env, request.grace);
+  const sink = trafficSink(supervisor, upPool, request.drain, (text) => voices.say(text, "warn"));
+  const manager = new AppManager(request, machine, sink, voices.app);
+  const stopHurrying = hurryOnSecondSignal(() => manager.kill());
+  roll = () => void manager.roll();
+  const [listener] = supervisor.status().listeners;
+  const url = `http://${showHostPort(listener ?? request.listen)}`;
+  voices.say(`listening on ${url}${supervisor.adminUrl === "" ? "" : `, admin on ${supervisor.adminUrl}`}`);
+  const failure = manager.start().then((why) => {
+    if (why === "") voices.announce(greet({ url, admin: supervisor.adminUrl, instances: () => manager.instances() }));
+    return why === "" || why === "stopped" ? supervisor.stopped.then(() => "") : why;
+  });
+  const why = await Promise.race([failure, supervisor.stopped.then(() => "")]);
+  if (why !== "") voices.say(`no instance of \`${request.command.join(" ")}\` has come up: ${why}`, "error");
+  const code = await supervisor.stop("the application does not start");
+  await manager.stop();
+  machine.close();
+  stopHurrying();
+  await sayGoodbye(voices, why === "" && code === 0);
+  return why === "" && code === 0 ? exitCode.ok : exitCode.failed;
+}
+
+async function sayGoodbye(voices: Voices, inOrder: boolean): Promise<void> {
+  if (inOrder) voices.say("all instances have ended");
+  await voices.flushed();
+}
+
+function planOf(request: UpRequest): Plan {
+  const { listen, admin, readyPath, workers, drain } = request;
+  const plan = planForUp({
+    host: listen.host,
+    port: listen.port,
+    endpoints: [],
+    admin: admin === undefined ? (portIsFree(defaultAdmin) ? defaultAdmin : { ...defaultAdmin, port: 0 }) : admin,
+    workers,
+    ...(readyPath === null ? {} : { readyPath }),
+  });
+  return { ...plan, shutdown: { ...plan.shutdown, window: drain } };
+}
+
+/** The supervisor hears the first signal; while instances are given their grace afterwards, a second one ends them. */
+function hurryOnSecondSignal(kill: () => void): () => void {
+  let first = -1;
+  const hear = (): void => {
+    const now = performance.now();
+    if (first < 0) first = now;
+    else if (now - first > sameSignal) kill();
+  };
+  process.on("SIGINT", hear);
+  process.on("SIGTERM", hear);
+  return () => {
+    process.off("SIGINT", hear);
+    process.off("SIGTERM", hear);
+  };
+}
