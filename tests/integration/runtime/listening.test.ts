@@ -69,7 +69,8 @@ describe("Bun.listen", () => {
     const second = Bun.listen({ ...options, port: first.port });
     cleanups.push(() => second.stop(true));
     expect(second.port).toBe(first.port);
-    expect(() => Bun.listen({ ...options, port: first.port, reusePort: false })).toThrow();
+    const alone = { ...options, port: first.port, reusePort: false };
+    expect(() => Bun.listen(alone)).toThrow();
   });
 
   test("takes pauseOnConnect: nothing is read before resume", async () => {
@@ -101,7 +102,10 @@ describe("Bun.listen", () => {
     // Decision: the transport hands Bun a duplicate, so that accepting can stop while the kernel goes on queueing.
     const second = libc.dup(socket.fd);
     const accepting = () =>
-      Bun.listen({ fd: second, socket: { open: (one: { end(text: string): void }) => one.end("hello"), data() {} } } as never);
+      Bun.listen({
+        fd: second,
+        socket: { open: (one: { end(text: string): void }) => one.end("hello"), data() {} },
+      } as never);
     const listener = accepting();
     expect(untyped<{ fd: number; port?: number }>(listener).fd).toBe(second);
     expect(untyped<{ port?: number }>(listener).port).toBeUndefined();
@@ -147,7 +151,11 @@ describe("Bun.listen", () => {
 
   test("stop lets accepted connections go on", async () => {
     let accepted: { write(text: string): number } | undefined;
-    const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { open: (one) => void (accepted = one), data() {} } });
+    const listener = Bun.listen({
+      hostname: "127.0.0.1",
+      port: 0,
+      socket: { open: (one) => void (accepted = one), data() {} },
+    });
     let text = "";
     const client = await Bun.connect({
       hostname: "127.0.0.1",

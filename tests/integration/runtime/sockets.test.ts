@@ -126,7 +126,9 @@ describe("reading (decision: pause is back-pressure)", () => {
     // The contract is weaker on purpose (borrowed until the handler returns), so that a transport may share one buffer.
     const { near, far } = await pair();
     const kept: Uint8Array[] = [];
-    far.socket.reload({ socket: { binaryType: "uint8array", data: (_: unknown, chunk: Uint8Array) => void kept.push(chunk) } } as never);
+    far.socket.reload({
+      socket: { binaryType: "uint8array", data: (_: unknown, chunk: Uint8Array) => void kept.push(chunk) },
+    } as never);
     near.socket.write("first");
     await until(() => kept.length === 1);
     near.socket.write("again");

@@ -265,9 +265,8 @@ const unreachable = new Set([
   "EPERM",
 ]);
 
-function codeOf(error: unknown): string {
-  const code = (error as { code?: unknown } | undefined)?.code;
-  return typeof code === "string" ? code : error === undefined ? "" : String(error);
+function codeOf(error: (Error & { code?: string }) | undefined): string {
+  return error?.code ?? error?.message ?? "";
 }
 
 /** The handler of a connection before it has an owner and after its owner was told of the end. */

@@ -21,7 +21,8 @@ export interface BunTransportOptions {
 
 /** Makes the transport of one process. */
 export function createBunTransport(options: BunTransportOptions = {}): Transport {
-  const onDefect = options.onDefect ?? ((error: unknown) => console.error("plimsoll: a connection handler failed:", error));
+  const onDefect =
+    options.onDefect ?? ((error: unknown) => console.error("plimsoll: a connection handler failed:", error));
   const lingering = new Lingering();
   const gate = new DescriptorGate(options.maxConnections);
   const host: ConnectionHost = {
@@ -62,8 +63,15 @@ export function createBunTransport(options: BunTransportOptions = {}): Transport
         return connection;
       }
       gate.taken();
-      // `open` runs inside this call, before the connection is made; the first `drain` says that it is.
-      void Bun.connect({ fd: started, allowHalfOpen: true, data: connection, socket: connectEvents } as never);
+      try {
+        // `open` runs inside this call, before the connection is made; the first `drain` says that it is.
+        void Bun.connect({ fd: started, allowHalfOpen: true, data: connection, socket: connectEvents } as never);
+      } catch (error) {
+        onDefect(error);
+        closeFd(started);
+        gate.freed();
+        connection.abandon("unreachable", String(error));
+      }
       return connection;
     },
   };
@@ -100,7 +108,10 @@ function listen(
     const second = duplicate(fd);
     const failure = second < 0 ? errno() : 0;
     if (second < 0) {
-      throw systemError(failure, `Cannot listen on ${addressText(address)}: the descriptor ${fd} is ${errnoName(failure)}.`);
+      throw systemError(
+        failure,
+        `Cannot listen on ${addressText(address)}: the descriptor ${fd} is ${errnoName(failure)}.`,
+      );
     }
     accepting = Bun.listen({ fd: second, allowHalfOpen: true, socket: acceptEvents } as never);
   };

@@ -3,7 +3,7 @@
 // queues new clients; nobody is refused.
 
 import { readdirSync } from "node:fs";
-import { every } from "./clock.ts";
+import { systemTimers, type Timers } from "./clock.ts";
 import { readDescriptorLimit } from "./descriptor-limit.ts";
 
 /** A listener as the gate sees it. */
@@ -24,11 +24,13 @@ export class DescriptorGate {
   #resumeAt = 0;
   #paused = false;
   #retry: (() => void) | undefined;
+  readonly #timers: Timers;
   readonly #doors = new Set<Door>();
 
   /** `max` undefined: found out from the process's limit when first needed, so that the limit can be raised before. */
-  constructor(max: number | undefined) {
+  constructor(max: number | undefined, timers: Timers = systemTimers) {
     this.#max = 0;
+    this.#timers = timers;
     if (max !== undefined) this.#setMax(max);
   }
 
@@ -79,7 +81,7 @@ export class DescriptorGate {
     } catch {
       // Somebody else in the process took the descriptors. Once a second is often enough and never spins.
       this.pause();
-      this.#retry = every(1000, () => this.#resume());
+      this.#retry = this.#timers.every(1000, () => this.#resume());
     }
   }
 
@@ -90,7 +92,9 @@ export class DescriptorGate {
     } catch {
       // No /proc in this container: the reserve is the guess.
     }
-    this.#setMax(Math.max(16, readDescriptorLimit().soft - inUse - reserve + this.#open));
+    // Where there is no limit, a number far above what memory allows.
+    const soft = Math.min(readDescriptorLimit().soft, 100_000_000);
+    this.#setMax(Math.max(16, soft - inUse - reserve + this.#open));
   }
 
   #setMax(max: number): void {

@@ -34,10 +34,16 @@ export function socketPair(): [number, number] {
  */
 export function sendDescriptors(fd: number, fds: readonly number[], payload: Uint8Array): void {
   if (payload.length === 0 || payload.length > maxPayload) {
-    throw systemError(linux.EINVAL, `A message with descriptors carries 1 to ${maxPayload} bytes, not ${payload.length}.`);
+    throw systemError(
+      linux.EINVAL,
+      `A message with descriptors carries 1 to ${maxPayload} bytes, not ${payload.length}.`,
+    );
   }
   if (fds.length > maxDescriptorsPerMessage) {
-    throw systemError(linux.EINVAL, `One message carries at most ${maxDescriptorsPerMessage} descriptors, not ${fds.length}.`);
+    throw systemError(
+      linux.EINVAL,
+      `One message carries at most ${maxDescriptorsPerMessage} descriptors, not ${fds.length}.`,
+    );
   }
   const message = new Message(payload, fds.length);
   message.putDescriptors(fds);

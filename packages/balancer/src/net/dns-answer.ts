@@ -69,7 +69,9 @@ export function readAnswer(packet: DecodedPacket, name: string, type: ResolverTy
     if (alias === undefined) {
       // RFC 6604 §3: the code is about the last name of the chain.
       if (rcode === "NXDOMAIN") return { kind: "nxdomain", ttl: negativeTtl(packet) };
-      return hops > 0 && !hasSoa(packet) ? { kind: "alias", name: current, ttl } : { kind: "empty", ttl: negativeTtl(packet) };
+      return hops > 0 && !hasSoa(packet)
+        ? { kind: "alias", name: current, ttl }
+        : { kind: "empty", ttl: negativeTtl(packet) };
     }
     if (seen.has(alias) || !isName(alias)) return { kind: "malformed" };
     seen.add(alias);

@@ -14,7 +14,9 @@ export interface DnsQuestion {
 }
 
 /** The server's answer, or why there is none. */
-export type DnsReply = { readonly packet: DecodedPacket } | { readonly failure: ResolveFailureKind; readonly cause: string };
+export type DnsReply =
+  | { readonly packet: DecodedPacket }
+  | { readonly failure: ResolveFailureKind; readonly cause: string };
 
 // The size that passes every path unfragmented (DNS flag day 2020).
 const udpPayload = 1232;
@@ -176,10 +178,15 @@ function settle(
     const aborted = (): void => done({ failure: "closed", cause: "the resolver was closed" });
     const cancel = after(timeoutMs, () => done({ failure: "timeout", cause: `no answer within ${timeoutMs} ms` }));
     signal.addEventListener("abort", aborted);
-    start(done, (given) => {
-      if (settled) given();
-      else release = given;
-    });
+    try {
+      start(done, (given) => {
+        if (settled) given();
+        else release = given;
+      });
+    } catch (error) {
+      // Bun.udpSocket throws at once what one would expect its promise to reject with.
+      done(unreachable(error));
+    }
     if (signal.aborted) aborted();
   });
 }

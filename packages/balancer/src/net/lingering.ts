@@ -3,7 +3,7 @@
 // comes is read and dropped, and the descriptor goes when the peer is done or after 2 to 4 seconds.
 
 import type { BunConnection } from "./bun-connection.ts";
-import { every } from "./clock.ts";
+import { systemTimers, type Timers } from "./clock.ts";
 
 const sweepMs = 2000;
 
@@ -12,6 +12,11 @@ export class Lingering {
   #young = new Set<BunConnection>();
   #old = new Set<BunConnection>();
   #stop: (() => void) | undefined;
+  readonly #timers: Timers;
+
+  constructor(timers: Timers = systemTimers) {
+    this.#timers = timers;
+  }
 
   get size(): number {
     return this.#young.size + this.#old.size;
@@ -19,7 +24,7 @@ export class Lingering {
 
   add(connection: BunConnection): void {
     this.#young.add(connection);
-    this.#stop ??= every(sweepMs, () => this.#sweep());
+    this.#stop ??= this.#timers.every(sweepMs, () => this.#sweep());
   }
 
   delete(connection: BunConnection): void {

@@ -3,7 +3,12 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { closeFd, libc, linux } from "./libc.ts";
-import { listeningPort, openListeningSocket, removeSocketFile, type ListeningSocketOptions } from "./listening-socket.ts";
+import {
+  listeningPort,
+  openListeningSocket,
+  removeSocketFile,
+  type ListeningSocketOptions,
+} from "./listening-socket.ts";
 import type { Address } from "./transport.ts";
 
 const opened: number[] = [];

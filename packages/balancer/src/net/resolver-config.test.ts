@@ -41,7 +41,9 @@ test("an empty resolv.conf means the server on this machine and the usual settin
 });
 
 test("hosts: several names a line, several lines a name, comments, tabs", () => {
-  const hosts = parseHosts("127.0.0.1\tlocalhost\n192.0.2.1 web web.local. # main\n::2 WEB\n192.0.2.1 web\n\nx y\n#1.1.1.1 z\n");
+  const hosts = parseHosts(
+    "127.0.0.1\tlocalhost\n192.0.2.1 web web.local. # main\n::2 WEB\n192.0.2.1 web\n\nx y\n#1.1.1.1 z\n",
+  );
   expect(hosts.get("web")).toEqual({ A: ["192.0.2.1"], AAAA: ["::2"] });
   expect(hosts.get("web.local")).toEqual({ A: ["192.0.2.1"], AAAA: [] });
   expect(hosts.has("y")).toBe(false);

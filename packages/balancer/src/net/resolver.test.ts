@@ -61,7 +61,8 @@ describe("records", () => {
   test("A, AAAA and SRV with their own times to live; the lowest counts", async () => {
     const { resolver, server } = await setup((query) => {
       const { name, type } = query.questions![0]!;
-      if (type === "A") return { answers: [a(name, "192.0.2.1", 60), a(name, "192.0.2.2", 17), a(name, "192.0.2.1", 60)] };
+      if (type === "A")
+        return { answers: [a(name, "192.0.2.1", 60), a(name, "192.0.2.2", 17), a(name, "192.0.2.1", 60)] };
       if (type === "AAAA") return { answers: [{ type, name, data: "2001:db8::1", ttl: 5 }] };
       const data = { target: "Web-1.Example", port: 8080, priority: 10, weight: 3 };
       return { answers: [{ type: "SRV", name, ttl: 9, data }] };
@@ -83,7 +84,11 @@ describe("records", () => {
 
   test("a chain of aliases in the answer, with the lowest time on the way", async () => {
     const { resolver, server } = await setup(() => ({
-      answers: [alias("a.example", "b.example", 7), alias("b.example", "c.example", 99), a("c.example", "192.0.2.3", 50)],
+      answers: [
+        alias("a.example", "b.example", 7),
+        alias("b.example", "c.example", 99),
+        a("c.example", "192.0.2.3", 50),
+      ],
     }));
     expect(await resolver.resolve("a.example", "A")).toEqual({ records: ["192.0.2.3"], ttl: 7 });
     expect(server.asked).toHaveLength(1);
@@ -237,6 +242,11 @@ describe("failures are told apart", () => {
       timeoutMs: 5000,
     });
     expect(await resolver.resolve("x.example", "A")).toMatchObject({ records: ["192.0.2.1"] });
+  });
+
+  test("a server whose address is none is a failure, not an exception", async () => {
+    const { resolver } = await setup(() => undefined, { servers: () => [{ host: "256.1.1.1", port: 70_000 }] });
+    expect(await resolver.resolve("x.example", "A")).toMatchObject({ kind: "unreachable" });
   });
 
   test("all servers are asked as often as configured, then the last reason is told", async () => {

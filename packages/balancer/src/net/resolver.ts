@@ -7,7 +7,14 @@ import { domainToASCII } from "node:url";
 import type { Clock } from "../base/clock.ts";
 import { readAnswer, type ResolveFailureKind, type ResolverType, type SrvRecord } from "./dns-answer.ts";
 import { askServer } from "./dns-exchange.ts";
-import { candidates, isName, parseHosts, parseResolvConf, type DnsServer, type ResolverConfig } from "./resolver-config.ts";
+import {
+  candidates,
+  isName,
+  parseHosts,
+  parseResolvConf,
+  type DnsServer,
+  type ResolverConfig,
+} from "./resolver-config.ts";
 
 export type { ResolveFailureKind, ResolverType, SrvRecord } from "./dns-answer.ts";
 export type { DnsServer } from "./resolver-config.ts";
@@ -82,7 +89,8 @@ export function createResolver(options: ResolverOptions): Resolver {
     const bare = (name.endsWith(".") ? name.slice(0, -1) : name).toLowerCase();
     const family = isIP(bare);
     if (family !== 0) return local((family === 4) === (type === "A") ? [bare] : [], bare, type);
-    if (bare === "localhost" || bare.endsWith(".localhost")) return local([type === "A" ? "127.0.0.1" : "::1"], bare, type);
+    if (bare === "localhost" || bare.endsWith(".localhost"))
+      return local([type === "A" ? "127.0.0.1" : "::1"], bare, type);
     const entry = readHosts().get(bare);
     return entry && local(entry[type], bare, type);
   }

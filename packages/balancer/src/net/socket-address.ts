@@ -19,7 +19,8 @@ export function encodeAddress(address: Address): KernelAddress | string {
   if (!Number.isInteger(port) || port < 0 || port > 65535) return `${port} is not a port number`;
   if (!host.includes(":")) {
     const bytes = new Uint8Array(16);
-    if (libc.inet_pton(linux.AF_INET, cString(host), bytes.subarray(4, 8)) !== 1) return `"${host}" is not an IP address`;
+    if (libc.inet_pton(linux.AF_INET, cString(host), bytes.subarray(4, 8)) !== 1)
+      return `"${host}" is not an IP address`;
     putFamily(bytes, linux.AF_INET);
     putPort(bytes, port);
     return { family: linux.AF_INET, bytes };
@@ -27,7 +28,8 @@ export function encodeAddress(address: Address): KernelAddress | string {
   const bytes = new Uint8Array(28);
   const percent = host.indexOf("%");
   const bare = percent < 0 ? host : host.slice(0, percent);
-  if (libc.inet_pton(linux.AF_INET6, cString(bare), bytes.subarray(8, 24)) !== 1) return `"${host}" is not an IP address`;
+  if (libc.inet_pton(linux.AF_INET6, cString(bare), bytes.subarray(8, 24)) !== 1)
+    return `"${host}" is not an IP address`;
   if (percent >= 0) {
     const zone = host.slice(percent + 1);
     const scope = /^\d+$/.test(zone) ? Number(zone) : libc.if_nametoindex(cString(zone));

@@ -1,0 +1,94 @@
+import { describe, expect, test } from "bun:test";
+import { DescriptorGate, type Door } from "./descriptor-gate.ts";
+import type { Timers } from "./clock.ts";
+
+/** Timers that go off when the test says so. */
+function handTimers(): Timers & { readonly running: Set<() => void>; tick(): void } {
+  const running = new Set<() => void>();
+  const start = (_: number, fn: () => void) => {
+    running.add(fn);
+    return () => void running.delete(fn);
+  };
+  return { every: start, after: start, running, tick: () => [...running].forEach((fn) => fn()) };
+}
+
+function door(fails: () => boolean = () => false): Door & { state: string } {
+  return {
+    state: "open",
+    open() {
+      if (fails()) throw new Error("EMFILE");
+      this.state = "open";
+    },
+    shut() {
+      this.state = "shut";
+    },
+  };
+}
+
+function take(gate: DescriptorGate, count: number): void {
+  for (let i = 0; i < count; i++) gate.taken();
+}
+
+describe("the descriptor gate", () => {
+  test("an eighth is kept for upstream connections; doors open again a little below", () => {
+    const gate = new DescriptorGate(80);
+    const web = door();
+    gate.add(web);
+    take(gate, 69);
+    expect(gate.shouldPause).toBe(false);
+    gate.taken();
+    expect(gate.shouldPause).toBe(true);
+    expect(gate.isFull).toBe(false);
+    gate.pause();
+    expect(web.state).toBe("shut");
+    expect(gate.shouldPause).toBe(false);
+    take(gate, 10);
+    expect(gate.isFull).toBe(true);
+    for (let i = 0; i < 12; i++) gate.freed();
+    expect(web.state).toBe("shut");
+    gate.freed();
+    expect(web.state).toBe("open");
+  });
+
+  test("a listener that is added meanwhile is shut too, and one that was closed stays closed", () => {
+    const gate = new DescriptorGate(8);
+    const gone = door();
+    gate.add(gone);
+    take(gate, 7);
+    gate.pause();
+    gate.delete(gone);
+    const late = door();
+    gate.add(late);
+    expect(late.state).toBe("shut");
+    for (let i = 0; i < 7; i++) gate.freed();
+    expect([gone.state, late.state]).toEqual(["shut", "open"]);
+  });
+
+  test("a door that cannot open is tried again by the second, not at once", () => {
+    const timers = handTimers();
+    let short = true;
+    const gate = new DescriptorGate(8, timers);
+    const web = door();
+    const other = door(() => short);
+    gate.add(web);
+    gate.add(other);
+    take(gate, 7);
+    gate.pause();
+    for (let i = 0; i < 2; i++) gate.freed();
+    expect([web.state, other.state]).toEqual(["shut", "shut"]);
+    expect(timers.running.size).toBe(1);
+    timers.tick();
+    expect(other.state).toBe("shut");
+    expect(timers.running.size).toBe(1);
+    short = false;
+    timers.tick();
+    expect([web.state, other.state]).toEqual(["open", "open"]);
+    expect(timers.running.size).toBe(0);
+  });
+
+  test("by itself it measures the process's own limit", () => {
+    const gate = new DescriptorGate(undefined);
+    expect(gate.isFull).toBe(false);
+    expect(gate.shouldPause).toBe(false);
+  });
+});
