@@ -27,7 +27,7 @@ export function serveAdmin(
   }
   return {
     port: server.port ?? address.port,
-    close: () => server.stop(true),
+    close: (atOnce) => server.stop(atOnce),
   };
 }
 

@@ -8,7 +8,8 @@ type AdminAddress = NonNullable<Plan["admin"]>;
 /** An open admin address. */
 export interface AdminListener {
   readonly port: number;
-  close(): Promise<void>;
+  /** `atOnce` cuts requests under way; otherwise they are answered first. */
+  close(atOnce: boolean): Promise<void>;
 }
 
 /** Opens the admin API at an address. Throws an Error with a message for people. */
@@ -16,7 +17,7 @@ export type OpenAdmin = (address: AdminAddress) => AdminListener;
 
 /** A change that was tried: `done` closes the old address, `undo` the new one. */
 export interface AdminChange {
-  done(): Promise<void>;
+  done(): void;
   undo(): Promise<void>;
 }
 
@@ -38,7 +39,7 @@ export class AdminDoor {
 
   /** Opens `address` beside the one that is open. */
   change(address: AdminAddress | null): AdminChange | { readonly problem: string } {
-    const nothing = { done: () => Promise.resolve(), undo: () => Promise.resolve() };
+    const nothing = { done: () => {}, undo: () => Promise.resolve() };
     const [oldAddress, old] = [this.#address, this.#listener];
     if (this.#open === null) return nothing;
     if (address?.host === oldAddress?.host && address?.port === oldAddress?.port) return nothing;
@@ -50,18 +51,17 @@ export class AdminDoor {
     }
     [this.#address, this.#listener] = [address, fresh];
     return {
-      done: async () => {
-        await old?.close();
-      },
+      // Not waited for: the request that asked for the change may be one that is still to be answered.
+      done: () => void old?.close(false),
       undo: async () => {
         [this.#address, this.#listener] = [oldAddress, old];
-        await fresh?.close();
+        await fresh?.close(true);
       },
     };
   }
 
   async close(): Promise<void> {
-    await this.#listener?.close();
+    await this.#listener?.close(true);
     this.#listener = null;
   }
 }

@@ -74,8 +74,13 @@ export class EndpointStates {
   /** Tells what the probes of an endpoint say now. `reason` is a sentence: what was seen, how many in a row. */
   judge(pool: string, endpoint: EndpointPlan, verdict: Verdict, reason: string): void {
     const entry = this.of(pool, endpoint);
-    if (entry === undefined || entry.verdict === verdict) return;
+    if (entry === undefined) return;
     const asked = entry.asked === "ready";
+    if (entry.verdict === verdict) {
+      // Nothing changed, but an operator who looks wants to know what the endpoint is waiting for.
+      if (asked && verdict === "unknown") this.#entries.set(endpointKey(pool, endpoint), { ...entry, reason });
+      return;
+    }
     this.#change({ ...entry, verdict, reason: asked ? reason : entry.reason });
     if (!asked) return;
     const name = `${pool}/${endpoint.id}`;

@@ -62,7 +62,7 @@ interface Attempt {
   readonly claim: SlotClaim;
   readonly opened: readonly SocketSet[];
   readonly undo: () => Promise<void>;
-  readonly done: () => Promise<void>;
+  readonly done: () => void;
 }
 
 /** The plan that runs. */
@@ -175,7 +175,7 @@ export class RunningPlan {
     prober.apply(next);
     await workers.commit(snapshot, prepared);
     sockets.keep(next.listeners);
-    await attempt.done();
+    attempt.done();
     log.event("info", "config.applied", `${why}: ${summary(changes)}`, { generation: this.generation });
     for (const note of notes) log.event("warn", "config.restart-needed", note);
     return { ok: true, generation: this.generation, changes, notes };

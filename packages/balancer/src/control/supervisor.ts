@@ -2,11 +2,13 @@
 // program as a whole: how it starts, what it says of itself, how it ends.
 import type { Plan } from "../config/plan.ts";
 import { renderProblems, type Problem } from "../config/problem.ts";
-import { after, systemClock, systemTimers } from "../net/clock.ts";
+import { createBunTransport } from "../net/bun-transport.ts";
+import { after, systemClock, systemRandom, systemTimers } from "../net/clock.ts";
 import type { Log } from "../observe/log.ts";
 import { renderMetrics } from "../observe/prometheus.ts";
 import { SharedTable } from "../observe/table.ts";
 import type { EndpointPlan } from "../pool/plan.ts";
+import { makeProbes } from "../pool/probe/table.ts";
 import type { EnginePlan } from "../proxy/assemble.ts";
 import { AdminDoor, type AdminListener } from "./admin-door.ts";
 import { raiseLimit, slotUse, tableShape, workerCount } from "./capacity.ts";
@@ -139,7 +141,13 @@ class RunningSupervisor implements Supervisor {
     this.#table = SharedTable.create(this.#directory.table, tableShape(plan, count), process.pid);
     this.#sockets = new ListeningSockets(count);
     this.#states = new EndpointStates(this.#table, systemClock, log);
-    this.#probes = new Probes(this.#states, log);
+    this.#probes = new Probes({
+      probes: makeProbes({ transport: createBunTransport(), clock: systemClock, timers: systemTimers }),
+      states: this.#states,
+      clock: systemClock,
+      timers: systemTimers,
+      random: systemRandom,
+    });
     this.#discovery = createDiscovery({ log, onChange: () => void this.#namesChanged() });
     this.#admin = new AdminDoor(openAdmin === undefined ? null : (address) => openAdmin(address, this));
     this.#workers = new Workers({

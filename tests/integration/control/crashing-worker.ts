@@ -1,0 +1,2 @@
+// A worker that exits before it says anything.
+process.exit(3);

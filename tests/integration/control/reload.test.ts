@@ -1,0 +1,192 @@
+// A change takes everywhere or nowhere, and clients do not notice.
+import { expect, test } from "bun:test";
+import { startLoad } from "./load.ts";
+import { configFor, later, run, startOrigin, until } from "./running.ts";
+
+const get = async (port: number, path = "/") => {
+  const answer = await fetch(`http://127.0.0.1:${port}${path}`, { keepalive: false });
+  return { status: answer.status, text: await answer.text() };
+};
+
+/** A port that was free a moment ago. */
+function freePort(): number {
+  const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  const { port } = listener;
+  listener.stop(true);
+  return port;
+}
+
+test("50 reloads under load lose no request, new and kept connections alike", async () => {
+  const origins = [startOrigin().port, startOrigin().port, startOrigin().port];
+  const config = (index: number) =>
+    configFor(0, index % 2 === 0 ? origins.slice(0, 2) : origins, {
+      listeners: {
+        web: {
+          address: "127.0.0.1:0",
+          routes: [{ pool: "app" }, { match: { path: `/reload-${index}` }, redirect: { to: "/there", status: 302 } }],
+        },
+      },
+    });
+  const program = await run(config(0));
+  const port = await program.port();
+  const kept = startLoad({ port, clients: 8, perConnection: 1_000_000 });
+  const fresh = startLoad({ port, clients: 8, perConnection: 3 });
+  for (let index = 1; index <= 50; index++) {
+    program.configure(config(index));
+    const answer = await program.admin("POST", "/reload");
+    expect(answer.status).toBe(200);
+    expect(answer.json["changes"]).toContain(`listener web: route web.routes[1] changed`);
+  }
+  expect((await fetch(`http://127.0.0.1:${port}/reload-50`, { redirect: "manual" })).status).toBe(302);
+  for (const load of [kept, fresh]) {
+    const tally = await load.stop();
+    expect({ refused: tally.refused, lost: tally.lost, bad: [...tally.bad] }).toEqual({ refused: 0, lost: 0, bad: [] });
+    expect(tally.answered).toBeGreaterThan(200);
+  }
+  // None of the connections that were kept was closed by a reload.
+  expect(kept.tally.connections).toBe(8);
+  const status = await program.status();
+  expect(status.generation).toBe(51);
+  expect(status.workerRestarts).toBe(0);
+}, 60_000);
+
+test("a bad file changes nothing and says why, every problem of it", async () => {
+  const origin = startOrigin("old").port;
+  const program = await run(configFor(0, [origin]));
+  const port = await program.port();
+  program.configure("listeners:\n  web:\n    addres: 127.0.0.1:0\npools:\n  app:\n    balance: best\n");
+  const answer = await program.admin("POST", "/reload");
+  expect(answer.status).toBe(422);
+  const problems = (answer.json["problems"] as string[]).join("\n");
+  expect(problems).toContain("plimsoll.yaml:3:5");
+  expect(problems).toContain("addres");
+  expect(problems).toContain("balance");
+  program.process.kill("SIGHUP");
+  await until("SIGHUP is refused too", () => program.count("config.refused") === 2);
+  expect((await get(port)).text).toBe("old");
+  const status = await program.status();
+  expect(status.generation).toBe(1);
+  expect(status.lastReload?.ok).toBe(false);
+  expect((await program.admin("GET", "/metrics")).text).toContain('plimsoll_reloads_total{result="refused"} 2');
+  program.configure(configFor(0, [origin]));
+  expect((await program.admin("POST", "/reload")).json["changes"]).toEqual([]);
+}, 20_000);
+
+test("a listener that cannot be opened refuses the whole change", async () => {
+  const origin = startOrigin("old").port;
+  const occupied = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  later(() => occupied.stop(true));
+  const free = freePort();
+  const base = configFor(0, [origin]) as { listeners: { web: object } };
+  const program = await run(base);
+  const port = await program.port();
+  const listeners = {
+    web: { address: "127.0.0.1:0", routes: [{ respond: { status: 200, body: "new" } }] },
+    first: { address: `127.0.0.1:${free}`, routes: [{ pool: "app" }] },
+    second: { address: `127.0.0.1:${occupied.port}`, routes: [{ pool: "app" }] },
+  };
+  program.configure({ ...base, listeners });
+  const refused = await program.admin("POST", "/reload");
+  expect(refused.status).toBe(422);
+  expect(refused.text).toContain("listener second");
+  expect(refused.text).toContain("EADDRINUSE");
+  expect((await get(port)).text).toBe("old");
+  // The socket that could be opened was closed again.
+  await expect(get(free)).rejects.toThrow();
+  const { second: _, ...good } = listeners;
+  program.configure({ ...base, listeners: good });
+  expect((await program.admin("POST", "/reload")).status).toBe(200);
+  expect((await get(port)).text).toBe("new");
+  expect((await get(free)).text).toBe("old");
+}, 20_000);
+
+test("listeners come, move and go; the others keep their socket and their connections", async () => {
+  const origin = startOrigin("hello").port;
+  const [a, b] = [freePort(), freePort()];
+  const routes = [{ pool: "app" }];
+  const config = (listeners: object) => configFor(0, [origin], { listeners });
+  const program = await run(
+    config({ web: { address: "127.0.0.1:0", routes }, side: { address: `127.0.0.1:${a}`, routes } }),
+  );
+  const port = await program.port();
+  const kept = startLoad({ port, clients: 4, perConnection: 1_000_000 });
+  const apply = async (listeners: object) => {
+    program.configure(config(listeners));
+    const answer = await program.admin("POST", "/reload");
+    expect(answer.status).toBe(200);
+    return answer.json["changes"] as string[];
+  };
+  expect((await get(a)).text).toBe("hello");
+  const moved = await apply({ web: { address: "127.0.0.1:0", routes }, side: { address: `127.0.0.1:${b}`, routes } });
+  expect(moved).toEqual([`listener side: moved from 127.0.0.1:${a} to 127.0.0.1:${b}`]);
+  expect((await get(b)).text).toBe("hello");
+  await expect(get(a)).rejects.toThrow();
+  // A request that is in flight on a listener that goes is answered.
+  const last = get(b, "/slow/300");
+  await until("it is in flight", async () =>
+    (await program.status()).listeners.some((each) => each.name === "side" && each.requests >= 2),
+  );
+  expect(await apply({ web: { address: "127.0.0.1:0", routes } })).toEqual(["listener side removed"]);
+  expect((await last).text).toBe("hello");
+  await expect(get(b)).rejects.toThrow();
+  const tally = await kept.stop();
+  expect(tally.connections).toBe(4);
+  expect([tally.lost, tally.refused, tally.bad.size]).toEqual([0, 0, 0]);
+}, 20_000);
+
+test("reloads at the same time are made one after another", async () => {
+  const origin = startOrigin().port;
+  const program = await run(configFor(0, [origin]));
+  program.configure(configFor(0, [origin], { pools: { app: { endpoints: [`127.0.0.1:${origin}`, "127.0.0.1:1"] } } }));
+  const answers = await Promise.all(Array.from({ length: 5 }, () => program.admin("POST", "/reload")));
+  expect(answers.map((answer) => answer.status)).toEqual([200, 200, 200, 200, 200]);
+  expect(answers.filter((answer) => (answer.json["changes"] as string[]).length > 0).length).toBe(1);
+  expect((await program.status()).generation).toBe(2);
+}, 20_000);
+
+test("workers that die during reloads come back with what is current", async () => {
+  const origin = startOrigin().port;
+  const program = await run(configFor(0, [origin]));
+  const port = await program.port();
+  const config = (index: number) =>
+    configFor(0, [origin], {
+      listeners: {
+        web: {
+          address: "127.0.0.1:0",
+          routes: [{ pool: "app" }, { match: { path: "/n" }, respond: { status: 200, body: `${index}` } }],
+        },
+      },
+    });
+  let stop = false;
+  const killer = (async () => {
+    for (let turn = 0; !stop; turn++) {
+      const pid = (await program.status()).workers[turn % 2]?.pid ?? 0;
+      if (pid > 0) process.kill(pid, "SIGKILL");
+      await Bun.sleep(120);
+    }
+  })();
+  for (let index = 1; index <= 12; index++) {
+    program.configure(config(index));
+    expect((await program.admin("POST", "/reload")).status).toBe(200);
+  }
+  stop = true;
+  await killer;
+  await until("both serve", async () => (await program.status()).workers.every((worker) => worker.serving));
+  for (let i = 0; i < 20; i++) expect((await get(port, "/n")).text).toBe("12");
+}, 30_000);
+
+test("the admin address can move, and a taken one refuses the change", async () => {
+  const origin = startOrigin().port;
+  const program = await run(configFor(0, [origin]));
+  const occupied = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response() });
+  later(() => occupied.stop(true));
+  program.configure(configFor(0, [origin], { admin: { address: `127.0.0.1:${occupied.port}` } }));
+  const refused = await program.admin("POST", "/reload");
+  expect(refused.status).toBe(422);
+  expect(refused.text).toContain("another program");
+  const port = freePort();
+  program.configure(configFor(0, [origin], { admin: { address: `127.0.0.1:${port}` } }));
+  expect((await program.admin("POST", "/reload")).status).toBe(200);
+  expect(program.note().admin).toBe(`http://127.0.0.1:${port}`);
+  expect((await program.status()).readiness).toBe("ready");
+}, 20_000);

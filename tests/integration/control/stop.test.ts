@@ -1,0 +1,112 @@
+// How the program ends, and what it tells of itself until then.
+import { expect, test } from "bun:test";
+import { existsSync, readdirSync, readFileSync, renameSync } from "node:fs";
+import { join } from "node:path";
+import { startLoad } from "./load.ts";
+import { configFor, isAlive, run, Running, startOrigin, until } from "./running.ts";
+
+test("SIGTERM: readiness turns first, requests go on during the lag and finish, exit code 0, nothing left", async () => {
+  const program = await run(configFor(0, [startOrigin("late").port], { shutdown: { lag: "600ms", window: "5s" } }));
+  const port = await program.port();
+  expect((await program.admin("GET", "/readyz")).status).toBe(200);
+  const load = startLoad({ port, clients: 4, perConnection: 5 });
+  await until("load runs", () => load.tally.answered > 20);
+  program.process.kill("SIGTERM");
+  await until("it is not ready any more", async () => (await program.admin("GET", "/readyz")).status === 503);
+  expect((await program.admin("GET", "/healthz")).status).toBe(200);
+  // Still within the lag: new connections are served.
+  const slow = fetch(`http://127.0.0.1:${port}/slow/900`);
+  const tally = await load.stop();
+  expect([tally.lost, tally.refused, tally.bad.size]).toEqual([0, 0, 0]);
+  const answer = await slow;
+  expect(answer.headers.get("connection")).toBe("close");
+  expect(await answer.text()).toBe("late");
+  expect(await program.process.exited).toBe(0);
+  expect(program.workerPids().filter(isAlive)).toEqual([]);
+  expect(readdirSync(program.runtime)).toEqual([]);
+}, 20_000);
+
+test("a window that ends cuts what is left, and a second signal does so at once", async () => {
+  const program = await run(configFor(0, [startOrigin().port], { shutdown: { lag: "0s", window: "30s" } }));
+  const port = await program.port();
+  const cut = fetch(`http://127.0.0.1:${port}/slow/20000`).catch((error: Error) => error);
+  await until("it is in flight", async () => (await program.status()).pools[0]?.endpoints[0]?.inFlight === 1);
+  program.process.kill("SIGINT");
+  await until("it is stopping", () => program.event("program.stopping"));
+  program.process.kill("SIGINT");
+  expect(await program.process.exited).toBe(1);
+  expect(await cut).toBeInstanceOf(Error);
+  expect(program.workerPids().filter(isAlive)).toEqual([]);
+  expect(readdirSync(program.runtime)).toEqual([]);
+}, 20_000);
+
+test("POST /stop stops in order", async () => {
+  const program = await run(configFor(0, [startOrigin().port]));
+  expect((await program.admin("POST", "/stop")).status).toBe(202);
+  expect(await program.process.exited).toBe(0);
+}, 20_000);
+
+test("SIGUSR1 opens the access log again, and no line is lost over rotation and stop", async () => {
+  const program = await run(configFor(0, [startOrigin().port]));
+  const path = join(program.runtime, "..", "access.log");
+  program.process.kill("SIGTERM");
+  await program.process.exited;
+  const logged = await run(configFor(0, [startOrigin().port], { log: { access: path, format: "json" } }));
+  const port = await logged.port();
+  const ask = async (count: number) => {
+    for (let i = 0; i < count; i++) await (await fetch(`http://127.0.0.1:${port}/${i}`)).text();
+  };
+  await ask(20);
+  await until("lines are written", () => readFileSync(path, "latin1").split("\n").length === 21);
+  renameSync(path, `${path}.1`);
+  logged.process.kill("SIGUSR1");
+  await until("the new file is there", () => existsSync(path));
+  await ask(20);
+  logged.process.kill("SIGTERM");
+  expect(await logged.process.exited).toBe(0);
+  const lines = [`${path}.1`, path].flatMap((file) => readFileSync(file, "latin1").trim().split("\n"));
+  expect(lines.length).toBe(40);
+  for (const line of lines)
+    expect(JSON.parse(line)).toMatchObject({ listener: "web", pool: "app", status: 200, fault: "" });
+}, 20_000);
+
+test("a second program on the same address does not start, and says so", async () => {
+  const origin = startOrigin().port;
+  const first = await run(configFor(0, [origin]));
+  const port = await first.port();
+
+  const second = new Running(configFor(port, [origin]));
+  expect(await second.process.exited).toBe(1);
+  await until("it says why", () => second.event("start.failed"));
+  expect(second.event("start.failed")?.text).toContain(`127.0.0.1:${port}`);
+  expect(second.event("start.failed")?.text).toContain("EADDRINUSE");
+}, 20_000);
+
+test("an endpoint can be drained, disabled and enabled; all workers follow at once", async () => {
+  const [one, two] = [startOrigin("one").port, startOrigin("two").port];
+  const program = await run(configFor(0, [one, two]));
+  const port = await program.port();
+  const seen = async () => {
+    const bodies = new Set<string>();
+    for (let i = 0; i < 40; i++)
+      bodies.add(await (await fetch(`http://127.0.0.1:${port}/`, { keepalive: false })).text());
+    return [...bodies].sort();
+  };
+  expect(await seen()).toEqual(["one", "two"]);
+  const set = (state: string) => program.admin("POST", `/pools/app/endpoints/127.0.0.1:${one}/state`, { state });
+  for (const state of ["draining", "disabled"]) {
+    expect((await set(state)).status).toBe(200);
+    await Bun.sleep(100); // more than the interval at which workers look
+    expect(await seen()).toEqual(["two"]);
+    expect((await program.status()).pools[0]?.endpoints[0]?.state).toBe(state);
+  }
+  // An operator's word outlives a reload.
+  program.configure(configFor(0, [one, two], { shutdown: { lag: "0s", window: "6s" } }));
+  expect((await program.admin("POST", "/reload")).status).toBe(200);
+  expect(await seen()).toEqual(["two"]);
+  expect((await set("ready")).status).toBe(200);
+  await until("it is back", async () => (await seen()).length === 2);
+  const lost = await program.admin("POST", "/pools/app/endpoints/nobody/state", { state: "ready" });
+  expect(lost.status).toBe(404);
+  expect(lost.text).toContain(`127.0.0.1:${two}`);
+}, 20_000);
