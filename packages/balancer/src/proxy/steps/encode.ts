@@ -1,3 +1,6 @@
+// What a route does with a request besides picking an endpoint: one file a step, compiled once per route, no allocation
+// where a route has none. Knows strings, bytes and chance as an argument; not sockets, pools or the exchange.
+
 // Text that becomes part of a target or a Location, made harmless there.
 
 /** Everything but visible ASCII without `"<>\^{|}` and the backtick: what must not stand in a URL as it is (RFC 3986 §2). */

@@ -1,5 +1,4 @@
-// What a route does with a request besides picking an endpoint: one file a step, compiled once per route, no allocation
-// where a route has none. Knows strings, bytes and chance as an argument; not sockets, pools or the exchange.
+// The fixed answer: status, type and body from the configuration.
 import { latin1 } from "../../base/bytes.ts";
 import type { ActionPlan } from "../plan.ts";
 

@@ -1,9 +1,9 @@
 // docs/routing.md is what operators believe, so its tables are run.
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { compileLocation } from "../steps/location.ts";
-import { canonicalPath, forwardedPath } from "./canonical.ts";
-import { path } from "./samples.ts";
+import { compileLocation } from "./location.ts";
+import { canonicalPath, forwardedPath } from "../route/canonical.ts";
+import { path } from "../route/samples.ts";
 
 const text = readFileSync(new URL("../../../../../docs/routing.md", import.meta.url), "utf8");
 
