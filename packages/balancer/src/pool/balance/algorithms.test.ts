@@ -63,12 +63,15 @@ describe("leastOutstanding", () => {
   });
 
   test("a tie among busy ones is not always won by the same", () => {
-    const { endpoints, surroundings } = bareEndpoints([1, 1, 1, 1]);
+    const { endpoints, surroundings } = bareEndpoints([1, 1, 1, 1, 1, 1, 1, 1]);
     for (const endpoint of endpoints) endpoint.begin();
+    // Those that tie stand unevenly: the second has a long stretch of busier ones before it, or after it.
+    const tied = [0, 1, 4];
+    for (const endpoint of endpoints) if (!tied.includes(endpoint.slot)) endpoint.begin();
     const pick = leastOutstanding.build(endpoints, seeded(2), surroundings);
-    const counts = [0, 0, 0, 0];
-    for (let i = 0; i < 4_000; i++) counts[pick(0).slot]!++;
-    for (const count of counts) expect(Math.abs(count - 1_000)).toBeLessThan(150);
+    const counts = endpoints.map(() => 0);
+    for (let i = 0; i < 6_000; i++) counts[pick(0).slot]!++;
+    for (const slot of tied) expect(Math.abs(counts[slot]! - 2_000)).toBeLessThan(180);
   });
 
   test("with a thousand, what it takes is among the least loaded", () => {
