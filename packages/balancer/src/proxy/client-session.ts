@@ -68,8 +68,7 @@ export class ClientSession implements ConnectionHandler, ClientSide {
     this.#connection = connection;
     this.outbox.connection = connection;
     this.#writer = new AnswerWriter(this.outbox);
-    const peer = { address: connection.remoteAddress, scheme, ownHost: context.name };
-    this.exchange = new Exchange(context, this, state, peer);
+    this.exchange = new Exchange(context, this, state, { address: connection.remoteAddress, scheme });
     this.#timer = new Timer(() => this.#expired());
     state.add(this);
     this.#arm(state.current.plan.timeouts.headers);
@@ -114,7 +113,7 @@ export class ClientSession implements ConnectionHandler, ClientSide {
       this.#held.add(bytes, 0, length);
       if (this.#phase === Phase.answer) {
         if (this.#held.length > mostAhead) this.#pause();
-      } else if (whole || this.#held.length > this.#state.current.limits.headBytes) this.#readHeld();
+      } else if (whole || this.#held.length >= this.#state.current.limits.headBytes) this.#readHeld();
     }
     settle();
     this.#count();

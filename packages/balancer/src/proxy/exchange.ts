@@ -1,48 +1,38 @@
 // One request and its answer, between a client side and an upstream session of whatever protocols: choosing the route, the
 // pool and the endpoint, trying again where that is safe, and the books. One object per HTTP/1.1 connection, used again for
 // each of its requests.
-import { type AnswerHead, FieldFlag, Framing, Method, type RequestHead } from "@plimsoll/wire/http1";
-import { latin1, spells, text } from "../base/bytes.ts";
+import { type AnswerHead, Framing, Method, type RequestHead } from "@plimsoll/wire/http1";
+import { text } from "../base/bytes.ts";
 import { type FaultCode, faults } from "../base/fault.ts";
 import { EndpointCell, ListenerCell, PoolCell } from "../observe/table.ts";
 import type { Endpoint } from "../pool/endpoint.ts";
 import type { Waiter } from "../pool/pool.ts";
+import type { AnswerSink } from "./answer-sink.ts";
 import { logExchange } from "./books.ts";
 import type { ClientSide } from "./client-side.ts";
 import { countFault, type EngineContext } from "./engine-context.ts";
 import type { Destination, FoldedRoute } from "./folded-route.ts";
-import { believedSource, ForwardingLines, linesOfTrusted } from "./forwarding.ts";
+import { believedSource, ForwardingLines } from "./forwarding.ts";
 import { type HeadBuffer, releaseHead, takeHead } from "./head-buffer.ts";
 import { hashKey } from "./hash-key.ts";
 import type { ListenerSnapshot, ListenerState } from "./listener-state.ts";
 import { Mirror } from "./mirror.ts";
 import { faultAnswer } from "./own-answer.ts";
-import { buildRequestHead, type HeadShape, requestIdFrom, requestIdTo } from "./request-head.ts";
-import { forwardedPath } from "./route/canonical.ts";
+import { buildRequestHead, requestIdFrom, requestIdTo } from "./request-head.ts";
+import { shapeRequest } from "./request-shape.ts";
+import { isRetriable } from "./retry.ts";
 import type { HeaderEdits } from "./steps/header-edits.ts";
-import { type AnswerSink, UpstreamSession } from "./upstream-session.ts";
+import { UpstreamSession } from "./upstream-session.ts";
 
 /** Where the exchange stands. */
 export const Stage = { none: 0, queued: 1, connecting: 2, sending: 3, answering: 4, tunnel: 5 } as const;
 
 const nothing = new Uint8Array(0);
-const shape: HeadShape = {
-  dropped: 0,
-  target: null,
-  forwarding: new Uint8Array(0),
-  trusted: false,
-  edits: null,
-  upgrade: false,
-  close: false,
-  ownHost: "",
-};
 
-/** Who the client is, as its connection tells. */
-export interface Peer {
+/** What a connection tells of its client. */
+export interface ClientAddress {
   readonly address: string;
   readonly scheme: "http" | "https";
-  /** What an HTTP/1.0 request without Host is taken to mean. */
-  readonly ownHost: string;
 }
 
 export class Exchange implements AnswerSink, Waiter {
@@ -79,7 +69,7 @@ export class Exchange implements AnswerSink, Waiter {
   readonly #context: EngineContext;
   readonly #client: ClientSide;
   readonly #state: ListenerState;
-  readonly #peer: Peer;
+  readonly #peer: ClientAddress;
   readonly #forwarding = new ForwardingLines();
   #destination: Destination | null = null;
   #upstream: UpstreamSession | null = null;
@@ -93,7 +83,7 @@ export class Exchange implements AnswerSink, Waiter {
   #answerEdits: HeaderEdits | null = null;
   #triedAt = 0;
 
-  constructor(context: EngineContext, client: ClientSide, state: ListenerState, peer: Peer) {
+  constructor(context: EngineContext, client: ClientSide, state: ListenerState, peer: ClientAddress) {
     this.#context = context;
     this.#client = client;
     this.#state = state;
@@ -387,37 +377,20 @@ export class Exchange implements AnswerSink, Waiter {
   }
 
   #buildHead(bytes: Uint8Array, head: RequestHead, listener: ListenerSnapshot, route: FoldedRoute, trusted: boolean): void {
-    const { request } = this.#context;
-    const peer = this.#peer;
-    shape.dropped = FieldFlag.hop | FieldFlag.framing | (listener.plan.underscores === "pass" ? 0 : FieldFlag.underscore);
-    shape.trusted = trusted;
-    shape.forwarding = trusted
-      ? linesOfTrusted(request, peer.address, peer.scheme, this.#state.port)
-      : this.#forwarding.lines(bytes, head.hostStart, head.hostEnd, peer.address, peer.scheme, this.#state.port);
-    shape.target = null;
-    if (listener.table.needsPath) {
-      // What was matched and what is sent must not be read differently (docs/routing.md).
-      const path = forwardedPath(request.path());
-      if (path !== null) shape.target = latin1(`${path}${request.search()}`);
-    }
-    if (route.rewrite !== null) {
-      const rewritten = route.rewrite(`${request.path()}${request.search()}`);
-      if (rewritten !== null) shape.target = latin1(rewritten);
-    }
-    shape.edits = route.requestEdits === null ? null : route.requestEdits.prepare(request, this.#peer.scheme, this.source);
-    // h2c is between two neighbours and never passed on; an Upgrade with a body cannot be replayed as a tunnel.
-    this.#upgrade =
-      head.upgrade && head.framing === Framing.none && !spells(bytes, head.upgradeStart, head.upgradeEnd, "h2c");
-    shape.upgrade = this.#upgrade;
+    const context = this.#context;
+    const { address, scheme } = this.#peer;
+    const peer = { address, scheme, port: this.#state.port, trusted, source: this.source };
+    const shape = shapeRequest(context, head, listener, route, peer, this.#forwarding);
     shape.close = (this.#destination as Destination).pool.plan.keepAlive.maxIdle === 0;
-    shape.ownHost = peer.ownHost;
-    this.#head = takeHead();
-    buildRequestHead(bytes, head, shape, this.#head);
+    this.#upgrade = shape.upgrade;
+    const built = takeHead();
+    this.#head = built;
+    buildRequestHead(bytes, head, shape, built);
     this.#idFrom = requestIdFrom;
     this.#idTo = requestIdTo;
-    const edited = route.answerEdits !== null;
-    if (edited || this.#context.log !== null) this.requestId = text(this.#head.bytes, this.#idFrom, this.#idTo);
-    this.#answerEdits = edited ? route.answerEdits.prepare(request, peer.scheme, this.source, this.requestId) : null;
+    const edits = route.answerEdits;
+    if (edits !== null || context.log !== null) this.requestId = text(built.bytes, requestIdFrom, requestIdTo);
+    this.#answerEdits = edits === null ? null : edits.prepare(context.request, scheme, this.source, this.requestId);
   }
 
   #dispatch(avoid: Endpoint | null): void {
@@ -452,7 +425,7 @@ export class Exchange implements AnswerSink, Waiter {
     const idle = this.attempts === 1 ? endpoint.idle.take(context.wheel.now, endpoint.idleLimit(keepAlive.idle)) : null;
     this.reused = idle !== null;
     if (idle === null) {
-      this.#upstream = new UpstreamSession(context, endpoint, keepAlive, destination.timeouts, this);
+      this.#upstream = new UpstreamSession(context, endpoint, keepAlive.maxRequests, destination.timeouts, this);
       return;
     }
     this.#upstream = idle as UpstreamSession;
@@ -470,13 +443,11 @@ export class Exchange implements AnswerSink, Waiter {
     upstream.requestSent();
   }
 
-  /** By the register, the body and the budget: see DESIGN §5, retries. */
   #mayRetry(code: FaultCode, upstream: UpstreamSession | null): boolean {
-    const { retry } = faults[code];
     const { attempts, pool } = this.#destination as Destination;
-    if (retry === "never" || this.#bodySent || this.attempts >= attempts) return false;
-    if (retry === "fresh-connection" && !(upstream !== null && upstream.reused && isIdempotent(this.method))) return false;
-    return pool.retryAllowed();
+    if (this.attempts >= attempts) return false;
+    const reused = upstream !== null && upstream.reused;
+    return isRetriable({ code, method: this.method, reused, bodySent: this.#bodySent }) && pool.retryAllowed();
   }
 
   #finish(): void {
@@ -496,6 +467,8 @@ export class Exchange implements AnswerSink, Waiter {
     if (destination === null) return;
     destination.pool.observeLatency(now - this.startedAt);
     if (endpoint === null) return;
+    endpoint.count(EndpointCell.bytesUp, this.bytesIn);
+    endpoint.count(EndpointCell.bytesDown, this.bytesOut);
     endpoint.end();
     destination.pool.wake();
   }
@@ -517,9 +490,4 @@ export class Exchange implements AnswerSink, Waiter {
     if (head === null) return this.#context.request.header("accept") ?? "";
     return /\r\naccept: *([^\r]*)/i.exec(text(head.bytes, 0, head.length))?.[1] ?? "";
   }
-}
-
-/** RFC 9110 §9.2.2. */
-function isIdempotent(method: number): boolean {
-  return method !== Method.post && method !== Method.patch && method !== Method.other && method !== Method.connect;
 }

@@ -4,10 +4,11 @@ import type { AnswerHead } from "@plimsoll/wire/http1";
 import { copyBytes } from "../base/bytes.ts";
 import { EndpointCell, PoolCell } from "../observe/table.ts";
 import type { Endpoint } from "../pool/endpoint.ts";
+import type { AnswerSink } from "./answer-sink.ts";
 import type { EngineContext } from "./engine-context.ts";
 import type { Destination } from "./folded-route.ts";
 import type { HeadBuffer } from "./head-buffer.ts";
-import { type AnswerSink, UpstreamSession } from "./upstream-session.ts";
+import { UpstreamSession } from "./upstream-session.ts";
 
 /** Body bytes kept for a mirror that cannot take them yet; beyond that the copy is given up. */
 const mostKept = 64 * 1024;
@@ -45,7 +46,7 @@ export class Mirror implements AnswerSink {
     const { keepAlive } = destination.pool.plan;
     const idle = endpoint.idle.take(context.wheel.now, endpoint.idleLimit(keepAlive.idle)) as UpstreamSession | null;
     if (idle === null) {
-      this.#upstream = new UpstreamSession(context, endpoint, keepAlive, destination.timeouts, this);
+      this.#upstream = new UpstreamSession(context, endpoint, keepAlive.maxRequests, destination.timeouts, this);
       return;
     }
     this.#upstream = idle;

@@ -21,7 +21,7 @@ export class RequestBody {
     this.done = head.framing === Framing.none || (head.framing === Framing.length && head.contentLength === 0);
     if (head.framing !== Framing.chunked) return;
     this.#chunked ??= new ChunkedReader();
-    this.#chunked.reset();
+    this.#chunked.reset(head.fields.count, head.end - head.start);
   }
 
   /** Most bytes that the route allows; 0 = any number. */

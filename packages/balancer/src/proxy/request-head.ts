@@ -4,7 +4,7 @@ import { Field, FieldFlag, Framing, type RequestHead, TargetForm, writeDecimal }
 import { copyBytes, latin1 } from "../base/bytes.ts";
 import type { HeadBuffer } from "./head-buffer.ts";
 import { requestIdLength, writeRequestId } from "./request-id.ts";
-import type { HeaderEdits } from "./steps/header-edits.ts";
+import type { HeadShape } from "./request-shape.ts";
 
 const version = latin1(" HTTP/1.1\r\n");
 const lengthName = latin1("Content-Length: ");
@@ -24,24 +24,6 @@ replaced[Field.xForwardedProto] = 1;
 replaced[Field.xForwardedHost] = 1;
 replaced[Field.xForwardedPort] = 1;
 replaced[Field.xRequestId] = 2;
-
-/** What shapes the head besides the request itself. Filled anew for each request by the exchange; one per worker. */
-export interface HeadShape {
-  /** FieldFlag bits of lines that do not pass. */
-  dropped: number;
-  /** The target to send in place of the received one; null = as received. */
-  target: Uint8Array | null;
-  /** Forwarding lines, from forwarding.ts. */
-  forwarding: Uint8Array;
-  trusted: boolean;
-  edits: HeaderEdits | null;
-  /** Whether an Upgrade is passed on. */
-  upgrade: boolean;
-  /** Whether the connection is not to be kept. */
-  close: boolean;
-  /** Host for an HTTP/1.0 request that has none. */
-  ownHost: string;
-}
 
 /** Where the request id lies in the buffer that was built last: [from, to). */
 export let requestIdFrom = 0;

@@ -138,6 +138,44 @@ describe("canonicalPath and forwardedPath", () => {
     );
   });
 
+  test("what goes upstream is, to a URL parser, the path that was matched", () => {
+    fc.assert(
+      fc.property(path, (received) => {
+        const parsed = new URL(forwardedPath(received) ?? received, "http://host");
+        expect({ received, host: parsed.host, path: canonicalPath(parsed.pathname) }).toEqual({
+          received,
+          host: "host",
+          path: canonicalPath(received),
+        });
+      }),
+      { numRuns: 5000 },
+    );
+  });
+
+  test("and so it is to a reader that drops parameters, decodes once, joins slashes and resolves dots, in this order", () => {
+    const read = (sent: string): string => {
+      const decoded = sent
+        .replace(/;[^/]*/g, "")
+        .replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
+      const kept: string[] = [];
+      for (const segment of decoded.split(/[/\\]+/)) {
+        if (segment === "..") kept.pop();
+        else if (segment !== "." && segment !== "") kept.push(segment);
+      }
+      return "/" + kept.join("/");
+    };
+    fc.assert(
+      fc.property(path, (received) => {
+        const canonical = canonicalPath(received);
+        expect({ received, read: read(forwardedPath(received) ?? received) }).toEqual({
+          received,
+          read: read(canonical),
+        });
+      }),
+      { numRuns: 5000 },
+    );
+  });
+
   test("what goes upstream is read as the canonical path by a reader that decodes first and resolves then", () => {
     fc.assert(
       fc.property(path, (received) => {

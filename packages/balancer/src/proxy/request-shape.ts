@@ -1,0 +1,97 @@
+// What becomes of a request head on its way upstream, decided from route, listener and peer; request-head.ts then writes it.
+import { FieldFlag, Framing, type RequestHead, TargetForm } from "@plimsoll/wire/http1";
+import { latin1 } from "../base/bytes.ts";
+import type { EngineContext } from "./engine-context.ts";
+import type { FoldedRoute } from "./folded-route.ts";
+import { type ForwardingLines, linesOfTrusted } from "./forwarding.ts";
+import type { ListenerSnapshot } from "./listener-state.ts";
+import { forwardedPath } from "./route/canonical.ts";
+import type { HeaderEdits } from "./steps/header-edits.ts";
+
+/** Who the client is, as its connection tells. */
+export interface Peer {
+  readonly address: string;
+  readonly scheme: "http" | "https";
+  /** The listener's port. */
+  readonly port: number;
+  /** Whether what it says of others is believed. */
+  readonly trusted: boolean;
+  /** The client's address as far as it can be believed; the peer's own unless that is a trusted proxy. */
+  readonly source: string;
+}
+
+/** What shapes the head besides the request itself. */
+export interface HeadShape {
+  /** FieldFlag bits of lines that do not pass. */
+  dropped: number;
+  /** The target to send in place of the received one; null = as received. */
+  target: Uint8Array | null;
+  /** Forwarding lines, from forwarding.ts. */
+  forwarding: Uint8Array;
+  trusted: boolean;
+  edits: HeaderEdits | null;
+  /** Whether an Upgrade is passed on. */
+  upgrade: boolean;
+  /** Whether the connection is not to be kept. */
+  close: boolean;
+  /** Host for an HTTP/1.0 request that has none. */
+  ownHost: string;
+}
+
+const asterisk = latin1("*");
+/** Filled anew for each request: its head is written before the next one is shaped. */
+const shape: HeadShape = {
+  dropped: 0,
+  target: null,
+  forwarding: new Uint8Array(0),
+  trusted: false,
+  edits: null,
+  upgrade: false,
+  close: false,
+  ownHost: "",
+};
+
+/** Decides about one request. `context.request` is set to it. The result is good until the next call. */
+export function shapeRequest(
+  context: EngineContext,
+  head: RequestHead,
+  listener: ListenerSnapshot,
+  route: FoldedRoute,
+  peer: Peer,
+  lines: ForwardingLines,
+): HeadShape {
+  const { request } = context;
+  const { bytes } = request;
+  const { underscores } = listener.plan;
+  shape.dropped = FieldFlag.hop | FieldFlag.framing | (underscores === "pass" ? 0 : FieldFlag.underscore);
+  shape.trusted = peer.trusted;
+  shape.forwarding = peer.trusted
+    ? linesOfTrusted(request, peer.address, peer.scheme, peer.port)
+    : lines.lines(bytes, head.hostStart, head.hostEnd, peer.address, peer.scheme, peer.port);
+  shape.target = target(context, head, listener, route);
+  shape.edits = route.requestEdits === null ? null : route.requestEdits.prepare(request, peer.scheme, peer.source);
+  // An Upgrade with a body could not become a tunnel: the protocol would change in the middle of it.
+  shape.upgrade = head.upgrade && head.framing === Framing.none;
+  shape.ownHost = context.name;
+  return shape;
+}
+
+function target(
+  { request }: EngineContext,
+  head: RequestHead,
+  listener: ListenerSnapshot,
+  route: FoldedRoute,
+): Uint8Array | null {
+  if (route.rewrite !== null) {
+    const rewritten = route.rewrite(`${request.path()}${request.search()}`);
+    if (rewritten !== null) return latin1(rewritten);
+  }
+  if (listener.table.needsPath) {
+    // What was matched and what is sent must not be read differently (docs/routing.md).
+    const path = forwardedPath(request.path());
+    if (path !== null) return latin1(`${path}${request.search()}`);
+  }
+  // RFC 9112 §3.2.4: OPTIONS for a whole host, asked in absolute-form.
+  const wholeHost = head.form === TargetForm.absolute && head.pathStart === head.queryEnd && request.method() === "OPTIONS";
+  return wholeHost ? asterisk : null;
+}
