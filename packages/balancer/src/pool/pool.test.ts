@@ -164,6 +164,21 @@ describe("pick", () => {
   });
 });
 
+test("a ring's bound counts what other workers have in flight, as of the last tick", () => {
+  const table = makeTable(2);
+  const [w0, w1] = [makeWorker(table, 0), makeWorker(table, 1)];
+  const plan = poolPlan({ balance: "ringHash", hashBalance: 1.25 });
+  const [here, there] = [makePool(plan, w0), makePool(plan, w1)];
+  const home = here.pick(7, null)!;
+  for (let i = 0; i < 90; i++) there.endpoints[i % 3]!.begin();
+  tick(here, w0);
+  // 30 each: the bound is 1.25 * 91 / 3, so that the key's own endpoint takes 38 in all.
+  let taken = 0;
+  for (; here.pick(7, null) === home; taken++) home.begin();
+  expect(30 + taken).toBeGreaterThanOrEqual(38);
+  expect(30 + taken).toBeLessThanOrEqual(43); // the bound rises with what is taken
+});
+
 describe("the queue", () => {
   test("is served in order as places become free", () => {
     const { pool } = one({ limits });

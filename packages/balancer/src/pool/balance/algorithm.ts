@@ -18,6 +18,8 @@ export type Picker = (key: number) => Endpoint;
 
 export interface Algorithm {
   readonly name: string;
+  /** How it chooses, for `explain` and the documentation: "each in turn, by weight". */
+  readonly how: string;
   /** Whether the same key should find the same endpoint: the caller then has to compute one. */
   readonly needsKey: boolean;
   /** Folds the usable endpoints (never empty) into a picker. The array is kept and never changed. */

@@ -30,6 +30,10 @@ describe.each(table)("%s", (name, algorithm) => {
     expect(algorithm.name).toBe(name);
   });
 
+  test("says in half a line how it chooses", () => {
+    expect(algorithm.how).toMatch(/^[a-z].{10,70}[^.]$/);
+  });
+
   test("with one endpoint there is one answer", () => {
     const { endpoints, surroundings } = bareEndpoints([5]);
     const pick = algorithm.build(endpoints, seeded(1), surroundings);

@@ -4,6 +4,7 @@ import type { Algorithm } from "./algorithm.ts";
 
 export const first: Algorithm = {
   name: "first",
+  how: "the first that has room",
   needsKey: false,
   build(usable) {
     return () => {

@@ -10,6 +10,7 @@ const window = 128;
 
 export const leastOutstanding: Algorithm = {
   name: "leastOutstanding",
+  how: "the one with the fewest requests in flight, by weight",
   needsKey: false,
   build(usable, random) {
     const order = usable.length > window ? shuffled(usable, random) : usable;

@@ -10,6 +10,7 @@ const places = 65_537;
 
 export const maglev: Algorithm = {
   name: "maglev",
+  how: "by the hash of the key, in a table",
   needsKey: true,
   build(usable) {
     const table = buildTable(usable);

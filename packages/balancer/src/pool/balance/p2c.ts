@@ -14,6 +14,7 @@ function lighter(a: Endpoint, b: Endpoint): Endpoint {
 
 export const p2c: Algorithm = {
   name: "p2c",
+  how: "of two taken by chance, the one with fewer requests in flight",
   needsKey: false,
   build(usable, random) {
     const only = usable[0]!;

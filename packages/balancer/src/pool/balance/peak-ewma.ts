@@ -10,6 +10,7 @@ const refreshEvery = 1_000;
 
 export const peakEwma: Algorithm = {
   name: "peakEwma",
+  how: "of two taken by chance, the one with the lower latency times load",
   needsKey: false,
   build(usable, random, { clock }) {
     const only = usable[0]!;

@@ -4,6 +4,7 @@ import { weightedDraw } from "./weighted-draw.ts";
 
 export const random: Algorithm = {
   name: "random",
+  how: "by chance, by weight",
   needsKey: false,
   build(usable, chance) {
     const draw = weightedDraw(usable, chance);

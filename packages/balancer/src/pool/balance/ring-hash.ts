@@ -21,6 +21,7 @@ interface Ring {
 
 export const ringHash: Algorithm = {
   name: "ringHash",
+  how: "by the hash of the key, on a ring",
   needsKey: true,
   build(usable, _random, surroundings) {
     const ring = buildRing(usable);

@@ -5,6 +5,7 @@ import { turns } from "./turns.ts";
 
 export const roundRobin: Algorithm = {
   name: "roundRobin",
+  how: "each in turn, by weight",
   needsKey: false,
   build(usable, random) {
     const { weight } = usable[0]!;
