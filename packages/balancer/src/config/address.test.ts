@@ -11,7 +11,10 @@ describe("endpoint addresses", () => {
     ["[::1]:80", { id: "[::1]:80", ...tcp("::1", 80) }],
     ["[2001:DB8:0:0::1]:65535", tcp("2001:db8::1", 65_535)],
     ["localhost:3000", { id: "localhost:3000", ...tcp("127.0.0.1", 3000) }],
-    ["unix:/run/app.sock", { id: "unix:/run/app.sock", kind: "address", address: { kind: "unix", path: "/run/app.sock" } }],
+    [
+      "unix:/run/app.sock",
+      { id: "unix:/run/app.sock", kind: "address", address: { kind: "unix", path: "/run/app.sock" } },
+    ],
     ["App.Internal:3000", { id: "app.internal:3000", kind: "name", name: "app.internal", port: 3000 }],
     ["my_service:80", { kind: "name", name: "my_service" }],
     ["app.internal.:80", { kind: "name", name: "app.internal." }],
@@ -61,7 +64,11 @@ describe("endpoint addresses", () => {
   }
 
   test("an id is read back as the same address, whatever is thrown at it", () => {
-    const text = fc.oneof(fc.string(), fc.stringMatching(/^[a-z0-9.[\]:_-]{1,20}:[0-9]{1,5}$/), fc.ipV6().map((ip) => `[${ip}]:80`));
+    const text = fc.oneof(
+      fc.string(),
+      fc.stringMatching(/^[a-z0-9.[\]:_-]{1,20}:[0-9]{1,5}$/),
+      fc.ipV6().map((ip) => `[${ip}]:80`),
+    );
     fc.assert(
       fc.property(text, (written) => {
         const address = parseEndpoint(written);

@@ -50,7 +50,10 @@ describe("the environment in values", () => {
       fc.property(fc.string(), (text) => {
         // "$" before an escape would make another one of it.
         fc.pre(!text.includes("$${"));
-        const expansion = expand(text.replaceAll("${", () => "$${"), {});
+        const expansion = expand(
+          text.replaceAll("${", () => "$${"),
+          {},
+        );
         expect(expansion).toEqual({ text, values: [], faults: [], referred: false });
       }),
     );

@@ -6,8 +6,8 @@ import type { Remainder } from "./remainder.ts";
 import { foreignKeys } from "./foreign-keys.ts";
 import { schemaAt, view } from "./schema/walk.ts";
 
-/** How the value at an (original) path may be shown; null: not at all, it came out of the environment. */
-export type Show = (path: Path) => string | null;
+/** How the value at an (original) path may be shown, or what to call it where it may not. */
+export type Show = (path: Path) => { readonly text: string } | { readonly hidden: string };
 
 type Issue = z.core.$ZodIssue;
 
@@ -77,10 +77,10 @@ function wrongValue(
       "there is no value here",
       `give it a value, or remove the key; ${hint ?? "see docs/config.md"}`,
     );
-  if (shown === null) return error(where, `what the environment gave is not ${noun}`, hint);
+  if ("hidden" in shown) return error(where, `${shown.hidden} is not ${noun}`, hint);
   if (issue.code === "custom") {
     const why = told(issue);
-    return error(where, `${shown} is not ${noun}: ${why.reason}`, why.hint);
+    return error(where, `${shown.text} is not ${noun}: ${why.reason}`, why.hint);
   }
   if (issue.code === "too_small" && seen?.shape.kind === "list")
     return error(where, "the list is empty", "give it at least one item");
@@ -88,7 +88,7 @@ function wrongValue(
     return error(where, `the text is longer than ${String(issue.maximum)} characters`, "shorten it");
   return error(
     where,
-    `${shown} is not ${noun}`,
+    `${shown.text} is not ${noun}`,
     closer(value, noun, seen?.shape.kind, issue.code === "invalid_type" ? issue.expected : "") ??
       word(issue, value) ??
       hint,

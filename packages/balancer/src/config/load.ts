@@ -99,13 +99,15 @@ function shower(value: unknown, places: Places): Show {
   return (path) => {
     let current = value;
     for (const [index, part] of path.entries()) {
-      if (places.substitution(path.slice(0, index + 1)) !== undefined || String(part) === "secret") return null;
+      const substitution = places.substitution(path.slice(0, index + 1));
+      if (substitution !== undefined) return { hidden: `what ${substitution.written} stands for` };
+      if (part === "secret") return { hidden: "what stands here" };
       if (typeof current !== "object" || current === null || !Object.hasOwn(current, part)) break;
       current = (current as Record<string | number, unknown>)[part];
     }
-    if (Array.isArray(current)) return "a list";
-    if (typeof current === "object" && current !== null) return "a map";
+    if (Array.isArray(current)) return { text: "a list" };
+    if (typeof current === "object" && current !== null) return { text: "a map" };
     const text = typeof current === "string" ? JSON.stringify(current) : String(current);
-    return text.length > longestShown ? `${text.slice(0, longestShown)}...` : text;
+    return { text: text.length > longestShown ? `${text.slice(0, longestShown)}...` : text };
   };
 }

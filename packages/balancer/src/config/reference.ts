@@ -146,7 +146,7 @@ function longOf({ shape, facts, single }: SchemaView): string {
   if (shape.kind === "map") return "map";
   if (shape.kind === "record") return `map of name to ${valueOf(view(shape.value))}`;
   if (shape.kind === "list") return `list of ${valueOf(view(shape.item))}${single ? ", or one" : ""}`;
-  const bounds = /^write a (whole number from .*)$/.exec(facts?.hint ?? "");
+  const bounds = /^write a ((?:whole )?number from [^,]*)/.exec(facts?.hint ?? "");
   if (bounds?.[1] !== undefined) return bounds[1];
   if (facts !== undefined)
     return facts.noun.startsWith("one of ")
@@ -159,7 +159,10 @@ function longOf({ shape, facts, single }: SchemaView): string {
 
 function shortOf({ short, shape }: SchemaView): string {
   if (short === undefined) return "";
-  if ("json" in short) return (short.json["enum"] as readonly string[]).map(code).join(" ");
+  if ("json" in short) {
+    const words: unknown = short.json["enum"];
+    return Array.isArray(words) ? words.map(String).map(code).join(" ") : "";
+  }
   const inner = shape.kind === "map" ? shape.keys[short.key] : undefined;
   return inner === undefined ? "" : `${longOf(view(inner))} alone`;
 }

@@ -42,6 +42,13 @@ export function readYaml(text: string, file: string, environment: Environment): 
         "split the routes over several listeners, or make them from a program in plimsoll.config.ts",
       ),
     );
+  // The parser takes half a minute to refuse 100,000 open brackets.
+  const brackets = /[[{](?:\s*[[{]){100}/.exec(text);
+  if (brackets !== null) {
+    const finding = error([], "this is nested too deeply", "no setting needs more than a few levels");
+    const problem = { ...places.problem(finding), ...places.at(brackets.index) };
+    return { value: undefined, places, problems: [problem], unfilled: [] };
+  }
   let document;
   try {
     // Duplicates are found below: the library compares each key with each other, which 10,000 pools would feel.

@@ -4,7 +4,19 @@ import { algorithms } from "../../pool/balance/table.ts";
 import type { AlgorithmName } from "../../pool/plan.ts";
 import { parseEndpoint } from "../address.ts";
 import { parseCookieName, parseHeaderName } from "../header-rules.ts";
-import { duration, flag, integer, notYet, oneOf, share, shortForms, shorthand, text, written } from "./leaf.ts";
+import {
+  duration,
+  flag,
+  integer,
+  leafFacts,
+  notYet,
+  oneOf,
+  share,
+  shortForms,
+  shorthand,
+  text,
+  written,
+} from "./leaf.ts";
 import { readinessSchema } from "./readiness.ts";
 import { retrySchema } from "./retry.ts";
 import { stickySchema } from "./sticky.ts";
@@ -121,6 +133,7 @@ export const poolSchema = z
       .number()
       .min(0)
       .max(10)
+      .register(leafFacts, { noun: "a number", hint: "write a number from 0 to 10, such as 1.25" })
       .default(1.25)
       .describe(
         "For ringHash: most share of the mean load that one endpoint may have before its keys go to the next; 0 for no bound.",

@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { Misread } from "../../base/units.ts";
 import { parseHeaderValue, parseMethod, parseEditableName } from "../header-rules.ts";
 import { parseHost } from "../host.ts";
-import { fieldMap, duration, integer, oneOf, oneOrMany, shorthand, written } from "./leaf.ts";
+import { fieldMap, duration, integer, oneOf, oneOrMany, shortForms, shorthand, written } from "./leaf.ts";
 
 /** An inclusive range of statuses. */
 export type StatusRange = readonly [from: number, to: number];
@@ -21,11 +21,13 @@ function parseStatusRange(text: string): StatusRange | Misread {
   return [from, to];
 }
 
-const statusRange = z.preprocess(
-  // 204 is a number in YAML.
-  (value): unknown => (typeof value === "number" ? String(value) : value),
-  written({ noun: "a status", hint: "write 200-299, 2xx, 204, or a list of them" }, parseStatusRange),
-) as unknown as z.ZodType<StatusRange, string | number>;
+const statusRange = (
+  z.preprocess(
+    // 204 is a number in YAML.
+    (value): unknown => (typeof value === "number" ? String(value) : value),
+    written({ noun: "a status", hint: "write 200-299, 2xx, 204, or a list of them" }, parseStatusRange),
+  ) as unknown as z.ZodType<StatusRange, string | number>
+).register(shortForms, { json: { type: "integer", minimum: 200, maximum: 599 } });
 
 const probeSchema = z.strictObject({
   probe: oneOf(["http", "tcp", "off"])
