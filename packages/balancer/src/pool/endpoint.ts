@@ -133,6 +133,11 @@ export class Endpoint {
     this.#cells[this.#own + cell]! += n;
   }
 
+  /** Where one of this worker's cells lies in the table. */
+  cell(cell: number): number {
+    return this.#own + cell;
+  }
+
   /** Publishes how many idle connections this worker keeps. */
   publishIdle(): void {
     this.#cells[this.#own + EndpointCell.idle] = this.idle.size;

@@ -39,7 +39,7 @@ export class ClientSession implements ConnectionHandler, ClientSide {
   /** Links of the listener's list. */
   next: ClientSession | null = null;
   previous: ClientSession | null = null;
-  readonly outbox = new Outbox();
+  readonly outbox: Outbox;
   readonly exchange: Exchange;
   readonly #context: EngineContext;
   readonly #state: ListenerState;
@@ -66,6 +66,7 @@ export class ClientSession implements ConnectionHandler, ClientSide {
     this.#context = context;
     this.#state = state;
     this.#connection = connection;
+    this.outbox = new Outbox(context.cells, state.cells + ListenerCell.bytesOut);
     this.outbox.connection = connection;
     this.#writer = new AnswerWriter(this.outbox);
     this.exchange = new Exchange(context, this, state, { address: connection.remoteAddress, scheme });
@@ -116,12 +117,10 @@ export class ClientSession implements ConnectionHandler, ClientSide {
       } else if (whole || this.#held.length >= this.#state.current.limits.headBytes) this.#readHeld();
     }
     settle();
-    this.#count();
   }
 
   onDrain(): void {
     const drained = this.outbox.drain();
-    this.#count();
     if (!drained) {
       this.#watchReader();
       return;
@@ -139,7 +138,6 @@ export class ClientSession implements ConnectionHandler, ClientSide {
       this.#resume();
     }
     settle();
-    this.#count();
   }
 
   onEnd(): void {
@@ -339,7 +337,6 @@ export class ClientSession implements ConnectionHandler, ClientSide {
       this.#watchReader();
       return;
     }
-    this.#count();
     this.#connection.close();
     this.#die();
   }
@@ -409,12 +406,5 @@ export class ClientSession implements ConnectionHandler, ClientSide {
     this.#paused = false;
     if (this.#phase === Phase.body) this.#arm(this.#state.current.plan.timeouts.body);
     this.#connection.resume();
-  }
-
-  #count(): void {
-    const { written } = this.outbox;
-    if (written === 0) return;
-    this.outbox.written = 0;
-    this.#context.cells[this.#state.cells + ListenerCell.bytesOut]! += written;
   }
 }

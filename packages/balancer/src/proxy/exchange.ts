@@ -467,7 +467,6 @@ export class Exchange implements AnswerSink, Waiter {
     if (destination === null) return;
     destination.pool.observeLatency(now - this.startedAt);
     if (endpoint === null) return;
-    endpoint.count(EndpointCell.bytesUp, this.bytesIn);
     endpoint.count(EndpointCell.bytesDown, this.bytesOut);
     endpoint.end();
     destination.pool.wake();

@@ -21,8 +21,14 @@ export class Outbox {
   #pending: Uint8Array | null = null;
   #pendingFrom = 0;
   #pendingTo = 0;
-  /** Bytes handed to the kernel since `written` was last read by the owner. */
-  written = 0;
+  readonly #cells: Float64Array;
+  readonly #cell: number;
+
+  /** Every byte that the kernel takes is counted in `cells[cell]`. */
+  constructor(cells: Float64Array, cell: number) {
+    this.#cells = cells;
+    this.#cell = cell;
+  }
 
   /** Whether bytes wait for the kernel; while so, the source must rest. */
   get blocked(): boolean {
@@ -82,7 +88,7 @@ export class Outbox {
     const connection = this.connection;
     if (connection === null) return false;
     const accepted = connection.write(pending, this.#pendingFrom, this.#pendingTo);
-    this.written += accepted;
+    this.#cells[this.#cell]! += accepted;
     this.#pendingFrom += accepted;
     if (this.#pendingFrom < this.#pendingTo) return false;
     this.#pending = null;
@@ -105,7 +111,7 @@ export class Outbox {
     let at = from;
     if (this.#pending === null) {
       const accepted = connection.write(bytes, from, to);
-      this.written += accepted;
+      this.#cells[this.#cell]! += accepted;
       at += accepted;
       if (at >= to) return;
     }

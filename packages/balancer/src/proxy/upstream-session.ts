@@ -22,7 +22,7 @@ const margin = 1_000;
 
 export class UpstreamSession implements ConnectionHandler, IdleConnection, AnswerEvents {
   readonly endpoint: Endpoint;
-  readonly outbox = new Outbox();
+  readonly outbox: Outbox;
   connection: Connection | null = null;
   sink: AnswerSink | null;
   idleSince = 0;
@@ -52,6 +52,7 @@ export class UpstreamSession implements ConnectionHandler, IdleConnection, Answe
     this.#maxExchanges = maxExchanges;
     this.#timeouts = timeouts;
     this.sink = sink;
+    this.outbox = new Outbox(context.cells, endpoint.cell(EndpointCell.bytesUp));
     this.#timer = new Timer(() => this.#expired());
     this.#reader = new AnswerReader(this, context.answerHead);
     endpoint.count(EndpointCell.connects);
