@@ -24,7 +24,7 @@ export interface OptionSpec {
   readonly fallback?: string;
   /** May be given several times; the command then sees a list. */
   readonly repeat?: true;
-  /** Turns the text into a value; throws UsageError with a sentence that says what would be right. */
+  /** Turns the text into a value, not null or undefined; throws UsageError with a sentence that says what would be right. */
   readonly parse?: (text: string) => unknown;
 }
 

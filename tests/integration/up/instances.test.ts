@@ -1,6 +1,8 @@
 // The process manager with real programs: what it starts, what it says, and that nothing of it stays.
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { fixtures, openStage, survivors, until } from "./stage.ts";
+
+setDefaultTimeout(60_000);
 
 const node = Bun.which("node") ?? "node";
 const nodeApp = [node, `${fixtures}/node-app.mjs`];

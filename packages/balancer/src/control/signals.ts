@@ -1,4 +1,11 @@
 // What signals mean to the supervisor.
+import { systemClock } from "../net/clock.ts";
+
+/**
+ * Signals this close together are one, come by several ways: Ctrl-C reaches the whole foreground group, and npm, npx and our
+ * launcher, which are in it, pass it on once more each. In ms.
+ */
+const sameSignal = 500;
 
 export interface SignalActions {
   /** SIGTERM, SIGINT. */
@@ -14,7 +21,11 @@ export interface SignalActions {
 /** Listens for signals until the returned function is called. */
 export function listenForSignals(actions: SignalActions): () => void {
   let stops = 0;
+  let last = 0;
   const stop = (signal: string) => {
+    const now = systemClock.now();
+    if (stops > 0 && now - last < sameSignal) return;
+    last = now;
     if (stops++ === 0) actions.stop(signal);
     else actions.stopNow(signal);
   };

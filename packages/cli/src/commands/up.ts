@@ -6,7 +6,7 @@ interface Options {
   readonly instances: number;
   readonly port: number;
   readonly host: string;
-  readonly admin?: HostPort | null;
+  readonly admin?: HostPort | "off";
   readonly readyPath?: string;
   readonly readyTimeout: number;
   readonly drain: number;
@@ -41,7 +41,7 @@ export const up: CommandSpec<Options> = {
     {
       flags: "--admin <address>",
       about: "admin address, or off (default 127.0.0.1:9090, or a free port if that is taken)",
-      parse: (text) => (text === "off" ? null : hostPort(text)),
+      parse: (text) => (text === "off" ? text : hostPort(text)),
     },
     { flags: "--ready-path <path>", about: "path that answers 200 to 299 when an instance is ready", parse: readyPath },
     { flags: "--ready-timeout <time>", about: "longest time from start to ready", fallback: "60s", parse: duration },
@@ -78,7 +78,7 @@ export const up: CommandSpec<Options> = {
       ...rest,
       command: toCommand(args),
       listen: { host, port: listenPort },
-      admin,
+      admin: admin === "off" ? null : admin,
       readyPath: path,
       env: {},
     };

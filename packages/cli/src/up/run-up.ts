@@ -35,7 +35,7 @@ export interface UpFacts {
 }
 
 const defaultAdmin: HostPort = { host: "127.0.0.1", port: 9090 };
-/** A second Ctrl-C within this time is the first one, come by two ways (terminal and launcher). In ms. */
+/** A second signal within this time is the first one, come by two ways (terminal and launcher). In ms. */
 const sameSignal = 500;
 
 /** Runs until it is told to stop. `greet` gives the text printed when all instances are ready. Resolves to the exit code. */
@@ -50,10 +50,19 @@ export async function runUp(io: Io, request: UpRequest, greet: (facts: UpFacts) 
     onHangup: () => roll(),
   });
   const machine = openMachine(io.cwd, io.env, request.grace);
-  const sink = trafficSink(supervisor, upPool, request.drain, (text) => voices.say(text, "warn"));
+  const sink = trafficSink(supervisor, upPool, request.drain, (text) => {
+    // While everything stops, nothing of this is news.
+    if (supervisor.readiness !== "stopping") voices.say(text, "warn");
+  });
   const manager = new AppManager(request, machine, sink, voices.app);
   const stopHurrying = hurryOnSecondSignal(() => manager.kill());
-  roll = () => void manager.roll();
+  let rolledAt = Number.NEGATIVE_INFINITY;
+  roll = () => {
+    const now = performance.now();
+    if (now - rolledAt < sameSignal) return;
+    rolledAt = now;
+    void manager.roll();
+  };
   const [listener] = supervisor.status().listeners;
   const url = `http://${showHostPort(listener ?? request.listen)}`;
   voices.say(`listening on ${url}${supervisor.adminUrl === "" ? "" : `, admin on ${supervisor.adminUrl}`}`);
