@@ -91,9 +91,12 @@ export class Program {
 
   /** Ends the program and everything that it started, at once. Safe to call again. */
   async kill(known: readonly number[] = []): Promise<void> {
-    for (const pid of new Set([...known, ...processTree(this.pid)])) trySignal(pid, "SIGKILL");
+    const tree = new Set([...known, ...processTree(this.pid)]);
+    for (const pid of tree) trySignal(pid, "SIGKILL");
     trySignal(-this.pid, "SIGKILL");
     await this.ended;
+    // Until the last one is gone its ports are taken.
+    for (const pid of tree) await waitForExit(pid);
     await this.#closed;
   }
 

@@ -1,0 +1,114 @@
+// One balancer under one load: what is read before, during and after.
+import { join } from "node:path";
+import { type Program, startProgram, waitForPort } from "@plimsoll/testbed/processes";
+import { cores, pinned } from "./cores.ts";
+import { endpoints } from "./origin.ts";
+import type { Rival, RunningRival, Setting } from "./rivals/rival.ts";
+import type { Load, Scale, Scenario } from "./scenarios/scenario.ts";
+import { cpuMicroseconds, residentMemory } from "./usage.ts";
+import { wrk, writeScript } from "./wrk.ts";
+
+/** One run of one rival. */
+export interface RateSample {
+  readonly requestsPerSecond: number;
+  readonly p50us: number;
+  readonly p99us: number;
+  /** CPU microseconds of all its processes for each request. */
+  readonly cpuUs: number;
+  readonly memoryBytes: number;
+  readonly requests: number;
+  readonly errors: number;
+}
+
+export interface MemorySample {
+  readonly startBytes: number;
+  readonly firstRequests: number;
+  readonly firstBytes: number;
+  readonly lastRequests: number;
+  readonly lastBytes: number;
+  readonly errors: number;
+}
+
+/** Starts a rival as a scenario wants it and waits until it serves. */
+export async function startRival(
+  rival: Rival,
+  scenario: Scenario,
+  scale: Scale,
+  ports: Pick<Setting, "port" | "adminPort" | "folder">,
+): Promise<RunningRival> {
+  const setting: Setting = {
+    ...ports,
+    endpoints: endpoints(scenario.endpoints(scale)),
+    routes: scenario.routes(scale),
+    connections: scenario.idle(scale) + 2048,
+  };
+  const command = await rival.prepare(setting);
+  const argv = pinned(cores.balancer, command.argv);
+  const program = await startProgram(argv, { ...(command.env && { env: command.env }), timeout: 60_000 });
+  try {
+    await program.orEnd(waitForPort(setting.port, "127.0.0.1", 60_000));
+    const path = scenario.load(scale).paths[0] ?? "/";
+    const answer = await fetch(`http://127.0.0.1:${setting.port}${path}`, { headers: { connection: "close" } });
+    await answer.arrayBuffer();
+    // An origin without such a file says 404, which is an answer of the origin, too: the load counts those.
+    if (answer.status >= 500) throw new Error(`${rival.name} answers ${answer.status} to ${path}`);
+  } catch (error) {
+    await program.stop(3000);
+    throw error;
+  }
+  return { rival, program, setting };
+}
+
+/** Opens connections that rest, in a process of their own. */
+export async function holdIdle(port: number, count: number): Promise<Program | undefined> {
+  if (count === 0) return undefined;
+  const argv = [process.execPath, join(import.meta.dir, "idle-holder.ts"), String(port), String(count)];
+  return startProgram(pinned(cores.load, argv), { ready: /^holding \d+$/, timeout: 60_000 });
+}
+
+/** One measured run; the CPU time is that of exactly this run. */
+export async function measureRate(running: RunningRival, load: Load, seconds: number): Promise<RateSample> {
+  const { program, setting } = running;
+  const script = await writeScript(load, setting.folder, setting.port);
+  const before = cpuMicroseconds(program.pid);
+  const seen = await wrk(setting.port, load, script, seconds);
+  const cpu = cpuMicroseconds(program.pid) - before;
+  return {
+    requestsPerSecond: seen.requests / seen.seconds,
+    p50us: seen.p50us,
+    p99us: seen.p99us,
+    cpuUs: cpu / Math.max(1, seen.requests),
+    memoryBytes: residentMemory(program.pid),
+    requests: seen.requests,
+    errors: seen.errors,
+  };
+}
+
+/** Resident memory after `first` requests and after ten times as many. */
+export async function measureMemory(running: RunningRival, load: Load, first: number): Promise<MemorySample> {
+  const { program, setting } = running;
+  const script = await writeScript(load, setting.folder, setting.port);
+  const startBytes = residentMemory(program.pid);
+  let requests = 0;
+  let errors = 0;
+  const until = async (count: number): Promise<void> => {
+    while (requests < count) {
+      const seen = await wrk(setting.port, load, script, 1);
+      if (seen.requests === 0) throw new Error(`${running.rival.name} answered nothing for a second`);
+      requests += seen.requests;
+      errors += seen.errors;
+    }
+  };
+  await until(first);
+  const firstRequests = requests;
+  const firstBytes = residentMemory(program.pid);
+  await until(first * 10);
+  return {
+    startBytes,
+    firstRequests,
+    firstBytes,
+    lastRequests: requests,
+    lastBytes: residentMemory(program.pid),
+    errors,
+  };
+}

@@ -1,0 +1,59 @@
+import { join } from "node:path";
+import { type RivalKind, routeNames, type Setting, versionLine } from "./rival.ts";
+
+/** HAProxy with one thread. */
+export const haproxy: RivalKind = {
+  name: "haproxy",
+  get: "apt-get install haproxy",
+  async find() {
+    const version = await versionLine(["haproxy", "-v"]);
+    if (!version) return undefined;
+    return {
+      name: "haproxy",
+      version: version.replace(/ - .*/, ""),
+      async prepare(setting) {
+        const file = join(setting.folder, "haproxy.cfg");
+        const map = join(setting.folder, "routes.map");
+        await Bun.write(file, configuration(setting));
+        await Bun.write(
+          map,
+          routeNames(setting)
+            .map((name) => `${name}/ app\n`)
+            .join(""),
+        );
+        return { argv: ["haproxy", "-db", "-f", file] };
+      },
+    };
+  },
+};
+
+export function configuration(setting: Setting): string {
+  // A map that is searched as a tree is how HAProxy's users write thousands of routes.
+  const rule =
+    setting.routes === 0
+      ? "default_backend app"
+      : `use_backend app if { path,map_beg(${setting.folder}/routes.map) -m found }`;
+  return `global
+  nbthread 1
+  maxconn ${setting.connections + 200}
+
+defaults
+  mode http
+  timeout connect 3s
+  timeout client 1h
+  timeout server 60s
+  timeout http-keep-alive 1h
+  http-reuse always
+  option forwardfor
+
+frontend web
+  bind 127.0.0.1:${setting.port} backlog 4096
+  http-request set-header X-Forwarded-Proto http
+  http-request set-header X-Forwarded-Host %[req.hdr(host)]
+  ${rule}
+
+backend app
+  balance random(2)
+${setting.endpoints.map((endpoint, at) => `  server s${at} ${endpoint}`).join("\n")}
+`;
+}

@@ -1,0 +1,47 @@
+// What a scenario is, and the plain one that the others differ from.
+
+/** How large a run is: the real thing, or a quick one that only shows that everything works. */
+export type Scale = "full" | "quick";
+
+/** Load of one kind, by wrk. */
+export interface Load {
+  readonly connections: number;
+  /** Paths asked for in turn; most scenarios have one. */
+  readonly paths: readonly string[];
+  /** Body bytes of each request; 0 = GET. */
+  readonly bodyBytes: number;
+  /** A new connection for each request. */
+  readonly closing: boolean;
+}
+
+export interface Scenario {
+  readonly name: string;
+  readonly title: string;
+  /** What it shows, in one sentence for the report. */
+  readonly text: string;
+  /** "rate": requests a second, latency, CPU. "memory": resident memory after so many requests, and after ten times as many. */
+  readonly measures: "rate" | "memory";
+  readonly endpoints: (scale: Scale) => number;
+  /** 0 = one route for everything. */
+  readonly routes: (scale: Scale) => number;
+  /** Connections that rest meanwhile. */
+  readonly idle: (scale: Scale) => number;
+  readonly load: (scale: Scale) => Load;
+}
+
+/** A scenario from what is special about it. */
+export function scenario(special: Pick<Scenario, "name" | "title" | "text"> & Partial<Scenario>): Scenario {
+  return {
+    measures: "rate",
+    endpoints: () => 2,
+    routes: () => 0,
+    idle: () => 0,
+    load: () => load(),
+    ...special,
+  };
+}
+
+/** The plain load, 64 kept connections, with what is special about this one. */
+export function load(special: Partial<Load> = {}): Load {
+  return { connections: 64, paths: ["/"], bodyBytes: 0, closing: false, ...special };
+}

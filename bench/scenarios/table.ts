@@ -1,0 +1,25 @@
+import { answers16k } from "./answers-16k.ts";
+import { answers1m } from "./answers-1m.ts";
+import { endpoints1000 } from "./endpoints-1000.ts";
+import { idle10000 } from "./idle-10000.ts";
+import { keepAlive512 } from "./keep-alive-512.ts";
+import { keepAlive64 } from "./keep-alive-64.ts";
+import { memory } from "./memory.ts";
+import { newConnections } from "./new-connections.ts";
+import { routes10000 } from "./routes-10000.ts";
+import { uploads } from "./uploads.ts";
+import type { Scenario } from "./scenario.ts";
+
+/** What is measured, in the order of the report. A new scenario is one file and one line here. */
+export const scenarios: readonly Scenario[] = [
+  keepAlive64,
+  keepAlive512,
+  answers16k,
+  answers1m,
+  uploads,
+  newConnections,
+  routes10000,
+  endpoints1000,
+  idle10000,
+  memory,
+];
