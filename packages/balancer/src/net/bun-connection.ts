@@ -1,4 +1,7 @@
-// One connection on a raw Bun socket: the states it goes through and what Bun's events mean in each.
+// net/: the door to the system: sockets, descriptors, timers, names. Everything above it takes bytes, time and chance as
+// arguments. It must not know HTTP, pools, plans or configuration.
+//
+// This file: one connection on a raw Bun socket: the states it goes through and what Bun's events mean in each.
 //
 // What Bun 1.4 does that one would not guess (each pinned in tests/integration/runtime):
 // - `write` returns -1 when the peer has reset the connection, and eats the error: afterwards comes `end` and a clean

@@ -340,6 +340,16 @@ describe("ending", () => {
     expect(far.seen.reason).toBe("reset");
   });
 
+  test("and when we end our side after it", async () => {
+    const { near, far } = await pair();
+    near.connection.reset();
+    say(far.connection, "one");
+    far.connection.shutdown();
+    await far.seen.seen("close");
+    expect(far.seen.events).toEqual(["close"]);
+    expect(far.seen.reason).toBe("reset");
+  });
+
   test("and when it is paused only after the write", async () => {
     const { near, far } = await pair();
     near.connection.reset();
@@ -376,16 +386,25 @@ describe("ending", () => {
     expect(far.seen.reason).toBe("closed");
   });
 
-  test("close while paused with unread input lets the peer read the answer", async () => {
+  test("close while paused lets a peer that is still uploading finish and read the answer", async () => {
     const { near, far } = await pair();
     near.connection.pause();
-    say(far.connection, "unread");
+    const upload = new Uint8Array(12_000_000);
+    let sent = 0;
+    const pump = () => {
+      if (sent < upload.length) sent += far.connection.write(upload, sent, upload.length);
+    };
+    far.seen.onDrain = pump;
+    pump();
+    expect(sent).toBeLessThan(upload.length);
     await passed(10);
     say(near.connection, "answer");
     near.connection.close();
+    while (sent < upload.length) await passed(1);
     await far.seen.seen("end");
     expect(far.seen.text).toBe("answer");
     expect(far.seen.events).toEqual(["data", "end"]);
+    expect(near.seen.bytes).toBe(0);
   });
 
   test("onClose comes exactly once and last, whatever is called in whatever order", async () => {

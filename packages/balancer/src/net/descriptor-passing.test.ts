@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
-import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { maxDescriptorsPerMessage, receiveDescriptors, sendDescriptors, socketPair } from "./descriptor-passing.ts";
 import { closeFd, libc, linux } from "./libc.ts";
 import { listeningPort, openListeningSocket } from "./listening-socket.ts";
@@ -89,9 +89,12 @@ describe("descriptors over a socket pair", () => {
 
   test("between two processes: a running child is given a socket and accepts from it", async () => {
     const [near, far] = socketPair();
-    const child = Bun.spawn([process.execPath, join(import.meta.dir, "fixtures", "socket-receiver.ts")], {
-      stdio: ["ignore", "pipe", "inherit", far],
-    });
+    const child = Bun.spawn(
+      [process.execPath, fileURLToPath(new URL("./fixtures/socket-receiver.ts", import.meta.url))],
+      {
+        stdio: ["ignore", "pipe", "inherit", far],
+      },
+    );
     closeFd(far);
     const lines = child.stdout.getReader();
     expect(new TextDecoder().decode((await lines.read()).value)).toBe("ready\n");

@@ -16,7 +16,7 @@ import {
   type ResolverConfig,
 } from "./resolver-config.ts";
 
-export type { ResolveFailureKind, ResolverType, SrvRecord } from "./dns-answer.ts";
+export type { ResolveFailureKind, SrvRecord } from "./dns-answer.ts";
 export type { DnsServer } from "./resolver-config.ts";
 
 /** Records, valid for `ttl` seconds. */
