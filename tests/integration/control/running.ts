@@ -23,6 +23,13 @@ export function later(cleanup: () => void | Promise<void>): void {
   cleanups.push(cleanup);
 }
 
+/** A folder that is gone when the test is over. */
+export function folder(): string {
+  const made = mkdtempSync(join(tmpdir(), "control-test-"));
+  later(() => rmSync(made, { recursive: true }));
+  return made;
+}
+
 /** Waits until `see` gives something true; fails loudly after ten seconds. */
 export async function until<T>(what: string, see: () => T | Promise<T>): Promise<NonNullable<T>> {
   const end = performance.now() + 10_000;

@@ -1,5 +1,6 @@
 // What a change of configuration changes, in words for the operator: told by `plimsoll reload` and in the log.
 import type { EnginePlan } from "../proxy/assemble.ts";
+import { hostPort } from "./status.ts";
 
 /** One line each, such as "pool api: endpoint 127.0.0.1:3002 added"; empty when nothing changed. */
 export function describeChanges(from: EnginePlan, to: EnginePlan): string[] {
@@ -8,7 +9,7 @@ export function describeChanges(from: EnginePlan, to: EnginePlan): string[] {
     const { routes: _before, slot: _a, ...listenerBefore } = before;
     const { routes: _after, slot: _b, ...listenerAfter } = after;
     const name = `listener ${after.name}`;
-    const address = (of: typeof before) => `${of.address.host}:${of.address.port}`;
+    const address = ({ address: { host, port } }: typeof before) => hostPort(host, port);
     if (address(before) !== address(after)) lines.push(`${name}: moved from ${address(before)} to ${address(after)}`);
     else if (!same(listenerBefore, listenerAfter)) lines.push(`${name}: settings changed`);
     compareNamed(`${name}: route`, before.routes, after.routes, lines, (_, { name: route }) => {

@@ -1,7 +1,7 @@
 // What state every endpoint is in and why: what its probes say, and above that what an operator said. The supervisor alone
 // writes states to the shared table; every worker reads them there before it picks.
 import type { Clock } from "../base/clock.ts";
-import type { Log } from "../observe/log.ts";
+import type { Log, LogLevel } from "../observe/log.ts";
 import { EndpointState, StateCell, type SharedTable } from "../observe/table.ts";
 import type { EndpointPlan, PoolPlan } from "../pool/plan.ts";
 import { endpointKey } from "./slots.ts";
@@ -81,11 +81,9 @@ export class EndpointStates {
       if (asked && verdict === "unknown") this.#entries.set(endpointKey(pool, endpoint), { ...entry, reason });
       return;
     }
-    this.#change({ ...entry, verdict, reason: asked ? reason : entry.reason });
-    if (!asked) return;
-    const name = `${pool}/${endpoint.id}`;
     const level = verdict === "ready" ? "info" : "warn";
-    this.#log.event(level, `endpoint.${verdict}`, `${name} is ${verdict}: ${reason}`, { pool, endpoint: endpoint.id });
+    if (asked) this.#tell(level, entry, verdict, reason);
+    this.#change({ ...entry, verdict, reason: asked ? reason : entry.reason });
   }
 
   /** Does what an operator asks. Returns "" or a sentence that says what is wrong. */
@@ -93,10 +91,14 @@ export class EndpointStates {
     const entry = this.find(pool, id);
     if (entry === undefined) return this.#unknown(pool, id);
     if (entry.asked === asked) return "";
+    this.#tell("info", entry, seen(entry.verdict, asked), reason);
     this.#change({ ...entry, asked, reason });
-    const state = seen(entry.verdict, asked);
-    this.#log.event("info", `endpoint.${state}`, `${pool}/${id} is ${state}: ${reason}`, { pool, endpoint: id });
     return "";
+  }
+
+  #tell(level: LogLevel, { pool, endpoint: { id } }: StateEntry, state: SeenState, reason: string): void {
+    const text = `${pool.name}/${id} is ${state}: ${reason}`;
+    this.#log.event(level, `endpoint.${state}`, text, { pool: pool.name, endpoint: id });
   }
 
   #unknown(pool: string, id: string): string {

@@ -63,7 +63,7 @@ export interface RuntimeEndpoint {
 export interface Supervisor {
   /** Resolves when all workers serve; `runSupervisor` returns no sooner. */
   readonly ready: Promise<void>;
-  /** Resolves with the exit code once everything has stopped: 0 in order, 1 if something had to be cut off. */
+  /** Resolves with the exit code once everything has stopped: 0 in order, 1 if it was hurried or had to kill a worker. */
   readonly stopped: Promise<number>;
   readonly readiness: Readiness;
   /** Base address of the admin API; "" if it has none. */

@@ -21,7 +21,7 @@ const tickInterval = 25;
 const logPatience = 1000;
 
 /** The part of an engine that a worker calls. */
-export type WorkerEngine = Pick<Engine, "prepare" | "listen" | "tick" | "stop">;
+export type WorkerEngine = Pick<Engine, "prepare" | "listen" | "tick" | "stop" | "busy">;
 export type CreateEngine = (options: EngineOptions) => WorkerEngine;
 
 type PrepareMessage = ToWorker & { kind: "prepare" };
@@ -215,9 +215,22 @@ class Worker {
     return "";
   }
 
+  /** Lets the engine finish, and tells what the end of the window will cut. */
+  async #drain(): Promise<void> {
+    const engine = this.#engine;
+    if (engine === null) return;
+    const forget = after(Math.max(0, this.#window - 2 * tickInterval), () => {
+      if (engine.busy === 0) return;
+      const text = `${engine.busy} exchanges and tunnels are cut: the window of ${this.#window} ms is over`;
+      tell({ kind: "event", level: "warn", name: "worker.cut", text, fields: { cut: engine.busy } });
+    });
+    await engine.stop(this.#window);
+    forget();
+  }
+
   async #finish(): Promise<void> {
     try {
-      await this.#engine?.stop(this.#window);
+      await this.#drain();
       const patience = new Promise<void>((resolve) => void after(logPatience, resolve));
       await Promise.race([this.#log?.close(), patience]);
     } finally {

@@ -1,0 +1,133 @@
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { EndpointState, SharedTable, StateCell } from "../observe/table.ts";
+import type { EndpointPlan, PoolPlan } from "../pool/plan.ts";
+import { EndpointStates, type AskedState, type Verdict } from "./endpoint-states.ts";
+
+function endpoint(slot: number): EndpointPlan {
+  return {
+    slot,
+    id: `e${slot}`,
+    address: { kind: "tcp", host: "10.0.0.1", port: slot + 1 },
+    weight: 1,
+    zone: "",
+    backup: false,
+  };
+}
+
+/** Only what states look at. */
+function pool(slots: readonly number[], probed = true): PoolPlan {
+  const readiness = probed ? {} : null;
+  return { name: "app", failOpen: true, readiness, endpoints: slots.map(endpoint) } as unknown as PoolPlan;
+}
+
+function setting() {
+  const table = SharedTable.local({ workers: 1, endpoints: 4, pools: 1, listeners: 1 });
+  const events: string[] = [];
+  let now = 1000;
+  const states = new EndpointStates(
+    table,
+    { now: () => now, wall: () => now },
+    { event: (_, name) => void events.push(name) },
+  );
+  const cell = (slot: number, which: number) => table.cells[table.state(slot) + which];
+  return {
+    states,
+    events,
+    pass: (ms: number) => (now += ms),
+    state: (slot: number) =>
+      Object.entries(EndpointState).find(([, value]) => value === cell(slot, StateCell.state))?.[0],
+    since: (slot: number) => cell(slot, StateCell.since),
+  };
+}
+
+test("a verdict is written for all workers, with its time and its reason", () => {
+  const at = setting();
+  at.states.apply([pool([0, 1])]);
+  expect(at.state(0)).toBe("unknown");
+  at.pass(500);
+  at.states.judge("app", endpoint(0), "ready", "a probe passed: status 200");
+  expect([at.state(0), at.since(0)]).toEqual(["ready", 1500]);
+  expect(at.states.find("app", "e0")?.reason).toBe("a probe passed: status 200");
+  at.states.judge("app", endpoint(0), "ready", "again");
+  expect(at.events).toEqual(["endpoint.ready"]);
+});
+
+test("an operator's word stands above the probes', until it is taken back", () => {
+  const at = setting();
+  at.states.apply([pool([0])]);
+  at.states.judge("app", endpoint(0), "ready", "passed");
+  expect(at.states.ask("app", "e0", "draining", "deploy")).toBe("");
+  expect(at.state(0)).toBe("draining");
+  at.states.judge("app", endpoint(0), "unready", "failed");
+  expect(at.state(0)).toBe("draining");
+  expect(at.states.find("app", "e0")?.reason).toBe("deploy");
+  expect(at.states.ask("app", "e0", "ready", "deploy is over")).toBe("");
+  expect(at.state(0)).toBe("unready");
+  expect(at.states.ask("app", "e9", "ready", "")).toBe("pool app has no endpoint e9; it has e0");
+  expect(at.states.ask("api", "e0", "ready", "")).toBe(
+    "there is no endpoint in a pool called api; pools with endpoints are app",
+  );
+});
+
+test("states outlive a reload, but mean nothing once nobody probes; a new probe takes nobody out", () => {
+  const at = setting();
+  at.states.apply([pool([0, 1])]);
+  at.states.judge("app", endpoint(0), "unready", "failed");
+  at.states.ask("app", "e1", "disabled", "broken");
+  at.states.apply([pool([0, 1, 2])]);
+  expect([at.state(0), at.state(1), at.state(2)]).toEqual(["unready", "disabled", "unknown"]);
+  at.states.apply([pool([0, 1, 2], false)]);
+  expect([at.state(0), at.state(1)]).toEqual(["unknown", "disabled"]);
+  at.states.apply([pool([0, 1, 2])]);
+  expect([at.state(0), at.state(1), at.state(2)]).toEqual(["ready", "disabled", "ready"]);
+  // Gone and back: what an operator said about the old one is forgotten with it.
+  at.states.apply([pool([0])]);
+  at.states.apply([pool([0, 1])]);
+  expect(at.state(1)).toBe("unknown");
+});
+
+test("a pool in which nobody is ready is told once, and once when it is over", () => {
+  const at = setting();
+  at.states.apply([pool([0, 1])]);
+  at.states.judge("app", endpoint(0), "unready", "failed");
+  expect(at.events).not.toContain("pool.unready");
+  at.states.judge("app", endpoint(1), "unready", "failed");
+  at.states.apply([pool([0, 1])]);
+  at.states.judge("app", endpoint(0), "ready", "passed");
+  expect(at.events.filter((name) => name.startsWith("pool."))).toEqual(["pool.unready", "pool.ready"]);
+  // Draining the last ready one is an operator's doing, and still what somebody must know.
+  at.states.ask("app", "e0", "draining", "deploy");
+  expect(at.events.at(-1)).toBe("pool.unready");
+});
+
+test("over any history the table says what probes and operators said last", () => {
+  const slot = fc.integer({ min: 0, max: 3 });
+  const step = fc.oneof(
+    fc.record({ kind: fc.constant("judge" as const), slot, verdict: fc.constantFrom<Verdict>("ready", "unready") }),
+    fc.record({
+      kind: fc.constant("ask" as const),
+      slot,
+      asked: fc.constantFrom<AskedState>("ready", "draining", "disabled"),
+    }),
+    fc.record({ kind: fc.constant("reload" as const) }),
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      const at = setting();
+      at.states.apply([pool([0, 1, 2, 3])]);
+      const verdicts: Verdict[] = ["unknown", "unknown", "unknown", "unknown"];
+      const asked: AskedState[] = ["ready", "ready", "ready", "ready"];
+      for (const each of steps) {
+        if (each.kind === "judge") {
+          at.states.judge("app", endpoint(each.slot), each.verdict, "seen");
+          verdicts[each.slot] = each.verdict;
+        } else if (each.kind === "ask") {
+          at.states.ask("app", `e${each.slot}`, each.asked, "asked");
+          asked[each.slot] = each.asked;
+        } else at.states.apply([pool([0, 1, 2, 3])]);
+        for (let i = 0; i < 4; i++) expect(at.state(i)).toBe(asked[i] === "ready" ? verdicts[i] : asked[i]);
+      }
+    }),
+  );
+});

@@ -1,0 +1,55 @@
+import { afterAll, expect, test } from "bun:test";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { makeRuntimeDirectory, runningPrograms, runtimeBase } from "./runtime-directory.ts";
+
+const base = mkdtempSync(join(tmpdir(), "runtime-test-"));
+afterAll(() => rmSync(base, { recursive: true }));
+
+/** The id of a process that has ended. */
+function deadPid(): number {
+  const child = Bun.spawnSync(["true"]);
+  return child.pid;
+}
+
+test("only its user may look into it, and it goes away", () => {
+  const directory = makeRuntimeDirectory(base, process.pid);
+  const folder = dirname(directory.table);
+  expect(statSync(folder).mode & 0o777).toBe(0o700);
+  writeFileSync(directory.table, "x");
+  directory.remove();
+  expect(existsSync(folder)).toBe(false);
+  directory.remove();
+});
+
+test("running programs are found, youngest first, dead ones and strangers are not", () => {
+  const told = { pid: process.pid, version: "1", admin: "http://127.0.0.1:9090" };
+  const [old, young, silent] = [1, 2, 3].map(() => makeRuntimeDirectory(base, process.pid));
+  old?.tell({ ...told, started: 1 });
+  young?.tell({ ...told, started: 2 });
+  young?.tell({ ...told, started: 3 });
+  mkdirSync(join(base, "plimsoll-notes"));
+  expect(runningPrograms(base)).toEqual([
+    { ...told, started: 3 },
+    { ...told, started: 1 },
+  ]);
+  for (const each of [old, young, silent]) each?.remove();
+});
+
+test("what a killed program left is swept by the next start, and nothing else", () => {
+  const left = makeRuntimeDirectory(base, deadPid());
+  left.tell({ pid: 1, version: "1", started: 0, admin: "" });
+  const before = readdirSync(base).length;
+  const directory = makeRuntimeDirectory(base, process.pid);
+  expect(existsSync(dirname(left.table))).toBe(false);
+  expect(existsSync(join(base, "plimsoll-notes"))).toBe(true);
+  expect(readdirSync(base).length).toBe(before);
+  directory.remove();
+});
+
+test("the user's own runtime folder comes first, if there is one", () => {
+  expect(runtimeBase({ XDG_RUNTIME_DIR: base })).toBe(base);
+  for (const bad of [undefined, "", "relative", join(base, "missing")])
+    expect(runtimeBase({ XDG_RUNTIME_DIR: bad })).toBe(tmpdir());
+});
