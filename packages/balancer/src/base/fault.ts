@@ -27,44 +27,200 @@ function kind(side: FaultSide, retry: FaultRetry, status: number, proxyStatus: s
 export const faults = {
   // What a client sent.
   "request-malformed": kind("client", "never", 400, "http_request_error", "The request is not valid HTTP/1.1."),
-  "request-ambiguous": kind("client", "never", 400, "http_request_error", "The request could be read in two ways by two servers."),
-  "request-host-invalid": kind("client", "never", 400, "http_request_error", "The Host is missing, doubled, malformed, or contradicts the target."),
-  "request-target-too-long": kind("client", "never", 414, "http_request_error", "The request target is longer than the limit."),
-  "request-head-too-large": kind("client", "never", 431, "http_request_error", "The request head has too many bytes or too many fields."),
-  "request-version-unsupported": kind("client", "never", 505, "http_request_error", "Only HTTP/1.0 and HTTP/1.1 are spoken here."),
-  "request-coding-unsupported": kind("client", "never", 501, "http_request_error", "The only transfer coding understood is chunked."),
+  "request-ambiguous": kind(
+    "client",
+    "never",
+    400,
+    "http_request_error",
+    "The request could be read in two ways by two servers.",
+  ),
+  "request-host-invalid": kind(
+    "client",
+    "never",
+    400,
+    "http_request_error",
+    "The Host is missing, doubled, malformed, or contradicts the target.",
+  ),
+  "request-target-too-long": kind(
+    "client",
+    "never",
+    414,
+    "http_request_error",
+    "The request target is longer than the limit.",
+  ),
+  "request-head-too-large": kind(
+    "client",
+    "never",
+    431,
+    "http_request_error",
+    "The request head has too many bytes or too many fields.",
+  ),
+  "request-version-unsupported": kind(
+    "client",
+    "never",
+    505,
+    "http_request_error",
+    "Only HTTP/1.0 and HTTP/1.1 are spoken here.",
+  ),
+  "request-coding-unsupported": kind(
+    "client",
+    "never",
+    501,
+    "http_request_error",
+    "The only transfer coding understood is chunked.",
+  ),
   "request-method-unsupported": kind("client", "never", 501, "http_request_error", "This method is not forwarded."),
-  "request-expectation-failed": kind("client", "never", 417, "http_request_error", "The only expectation understood is 100-continue."),
+  "request-expectation-failed": kind(
+    "client",
+    "never",
+    417,
+    "http_request_error",
+    "The only expectation understood is 100-continue.",
+  ),
   "request-body-malformed": kind("client", "never", 400, "http_request_error", "The request body is badly chunked."),
-  "request-body-too-large": kind("client", "never", 413, "http_request_error", "The request body is larger than the route allows."),
-  "request-head-timeout": kind("client", "never", 408, "http_request_error", "The client did not send a whole head in time."),
+  "request-body-too-large": kind(
+    "client",
+    "never",
+    413,
+    "http_request_error",
+    "The request body is larger than the route allows.",
+  ),
+  "request-head-timeout": kind(
+    "client",
+    "never",
+    408,
+    "http_request_error",
+    "The client did not send a whole head in time.",
+  ),
   "request-body-timeout": kind("client", "never", 408, "http_request_error", "The client stopped sending its body."),
-  "client-gone": kind("client", "never", 0, "connection_terminated", "The client closed its connection before the answer was complete."),
-  "client-read-timeout": kind("client", "never", 0, "connection_write_timeout", "The client stopped reading its answer."),
+  "client-gone": kind(
+    "client",
+    "never",
+    0,
+    "connection_terminated",
+    "The client closed its connection before the answer was complete.",
+  ),
+  "client-read-timeout": kind(
+    "client",
+    "never",
+    0,
+    "connection_write_timeout",
+    "The client stopped reading its answer.",
+  ),
   // What routing found.
   "route-not-found": kind("self", "never", 404, "destination_not_found", "No route matches this request."),
   "pool-unusable": kind("self", "never", 503, "destination_unavailable", "No endpoint of the pool is usable."),
-  "pool-queue-full": kind("self", "never", 503, "connection_limit_reached", "Every endpoint is at its limit and the queue is full."),
-  "pool-queue-timeout": kind("self", "never", 503, "connection_limit_reached", "The request waited in the queue for too long."),
+  "pool-queue-full": kind(
+    "self",
+    "never",
+    503,
+    "connection_limit_reached",
+    "Every endpoint is at its limit and the queue is full.",
+  ),
+  "pool-queue-timeout": kind(
+    "self",
+    "never",
+    503,
+    "connection_limit_reached",
+    "The request waited in the queue for too long.",
+  ),
   // What the upstream did.
   "connect-refused": kind("upstream", "always", 502, "connection_refused", "The endpoint refused the connection."),
   "connect-failed": kind("upstream", "always", 502, "destination_ip_unroutable", "The endpoint could not be reached."),
-  "connect-timeout": kind("upstream", "always", 504, "connection_timeout", "The endpoint did not accept the connection in time."),
-  "upstream-closed": kind("upstream", "fresh-connection", 502, "connection_terminated", "The endpoint closed the connection before an answer began."),
-  "upstream-reset": kind("upstream", "fresh-connection", 502, "connection_terminated", "The endpoint reset the connection before an answer began."),
-  "first-byte-timeout": kind("upstream", "never", 504, "http_response_timeout", "The endpoint did not begin its answer in time."),
-  "answer-idle-timeout": kind("upstream", "never", 504, "connection_read_timeout", "The endpoint stopped sending its answer."),
-  "upload-idle-timeout": kind("upstream", "never", 504, "connection_write_timeout", "The endpoint stopped reading the request body."),
-  "answer-malformed": kind("upstream", "never", 502, "http_protocol_error", "The endpoint's answer is not valid HTTP/1.1."),
-  "answer-head-too-large": kind("upstream", "never", 502, "http_response_header_section_size", "The endpoint's answer has too many header bytes or fields."),
-  "answer-coding-unsupported": kind("upstream", "never", 502, "http_response_transfer_coding", "The endpoint used a transfer coding other than chunked."),
-  "answer-upgrade-unasked": kind("upstream", "never", 502, "http_upgrade_failed", "The endpoint switched protocols although nobody asked."),
-  "answer-truncated": kind("upstream", "never", 502, "http_response_incomplete", "The endpoint's answer ended before its announced end."),
+  "connect-timeout": kind(
+    "upstream",
+    "always",
+    504,
+    "connection_timeout",
+    "The endpoint did not accept the connection in time.",
+  ),
+  "upstream-closed": kind(
+    "upstream",
+    "fresh-connection",
+    502,
+    "connection_terminated",
+    "The endpoint closed the connection before an answer began.",
+  ),
+  "upstream-reset": kind(
+    "upstream",
+    "fresh-connection",
+    502,
+    "connection_terminated",
+    "The endpoint reset the connection before an answer began.",
+  ),
+  "first-byte-timeout": kind(
+    "upstream",
+    "never",
+    504,
+    "http_response_timeout",
+    "The endpoint did not begin its answer in time.",
+  ),
+  "answer-idle-timeout": kind(
+    "upstream",
+    "never",
+    504,
+    "connection_read_timeout",
+    "The endpoint stopped sending its answer.",
+  ),
+  "upload-idle-timeout": kind(
+    "upstream",
+    "never",
+    504,
+    "connection_write_timeout",
+    "The endpoint stopped reading the request body.",
+  ),
+  "answer-malformed": kind(
+    "upstream",
+    "never",
+    502,
+    "http_protocol_error",
+    "The endpoint's answer is not valid HTTP/1.1.",
+  ),
+  "answer-head-too-large": kind(
+    "upstream",
+    "never",
+    502,
+    "http_response_header_section_size",
+    "The endpoint's answer has too many header bytes or fields.",
+  ),
+  "answer-coding-unsupported": kind(
+    "upstream",
+    "never",
+    502,
+    "http_response_transfer_coding",
+    "The endpoint used a transfer coding other than chunked.",
+  ),
+  "answer-upgrade-unasked": kind(
+    "upstream",
+    "never",
+    502,
+    "http_upgrade_failed",
+    "The endpoint switched protocols although nobody asked.",
+  ),
+  "answer-truncated": kind(
+    "upstream",
+    "never",
+    502,
+    "http_response_incomplete",
+    "The endpoint's answer ended before its announced end.",
+  ),
   // Tunnels.
-  "tunnel-idle-timeout": kind("self", "never", 0, "connection_read_timeout", "Nothing passed through the tunnel for too long."),
+  "tunnel-idle-timeout": kind(
+    "self",
+    "never",
+    0,
+    "connection_read_timeout",
+    "Nothing passed through the tunnel for too long.",
+  ),
   // Ours.
-  "draining": kind("self", "never", 503, "destination_unavailable", "The balancer is shutting down."),
-  "internal-error": kind("self", "never", 500, "proxy_internal_error", "The balancer itself failed; this is a defect of ours."),
+  draining: kind("self", "never", 503, "destination_unavailable", "The balancer is shutting down."),
+  "internal-error": kind(
+    "self",
+    "never",
+    500,
+    "proxy_internal_error",
+    "The balancer itself failed; this is a defect of ours.",
+  ),
 } as const satisfies Record<string, FaultKind>;
 
 /** A code of the register. */
@@ -72,10 +228,3 @@ export type FaultCode = keyof typeof faults;
 
 /** Codes in a fixed order, so that counters can be indexed by number. */
 export const faultCodes = Object.keys(faults) as readonly FaultCode[];
-
-/** What happened to one exchange. */
-export interface Fault {
-  readonly code: FaultCode;
-  /** What the system or the codec said, for the log; never shown to clients. */
-  readonly cause?: string | undefined;
-}

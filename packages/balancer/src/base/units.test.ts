@@ -69,10 +69,14 @@ describe("units", () => {
 
   test("sizes come back from their text", () => {
     fc.assert(
-      fc.property(fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }), fc.constantFrom(1, 1000, 1024, 1024 ** 2), (n, unit) => {
-        const bytes = Math.floor(n / unit) * unit;
-        expect(parseSize(formatSize(bytes))).toBe(bytes);
-      }),
+      fc.property(
+        fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }),
+        fc.constantFrom(1, 1000, 1024, 1024 ** 2),
+        (n, unit) => {
+          const bytes = Math.floor(n / unit) * unit;
+          expect(parseSize(formatSize(bytes))).toBe(bytes);
+        },
+      ),
     );
     expect([16_384, 1_000_000, 512, 1025].map(formatSize)).toEqual(["16KiB", "1MB", "512B", "1025B"]);
   });

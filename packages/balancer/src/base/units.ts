@@ -26,20 +26,23 @@ const durationExamples = "write a number and a unit: 250ms, 30s, 1h30m, 2d";
 /** Milliseconds of "30s", "1h30m", "250ms", "2d", "1.5s". Units fall from left to right, each at most once. */
 export function parseDuration(text: string): Reading {
   if (/^\d+(\.\d+)?$/.test(text)) return { reason: "it has no unit", hint: `write ${text}s or ${text}ms` };
-  if (!/^(\d+(\.\d+)?[a-zA-Z]+)+$/.test(text)) return { reason: "it is not a number with a unit", hint: durationExamples };
+  if (!/^(\d+(\.\d+)?[a-zA-Z]+)+$/.test(text))
+    return { reason: "it is not a number with a unit", hint: durationExamples };
   let total = 0;
   let next = 0;
   for (const [, digits, name] of text.matchAll(/(\d+(?:\.\d+)?)([a-zA-Z]+)/g)) {
     const at = durationUnits.findIndex(([unit]) => unit === name);
     const unit = durationUnits[at];
     if (unit === undefined) return { reason: `there is no unit "${name}"`, hint: "the units are ms, s, m, h and d" };
-    if (at < next) return { reason: `"${name}" stands in the wrong place`, hint: "write the larger unit first, each once: 1h30m" };
+    if (at < next)
+      return { reason: `"${name}" stands in the wrong place`, hint: "write the larger unit first, each once: 1h30m" };
     next = at + 1;
     total += Number(digits) * unit[1];
   }
   // 1.1 * 60000 is 66000.00000000001: what is within a millionth of a millisecond is meant to be whole.
   const whole = Math.round(total);
-  if (Math.abs(total - whole) > 1e-6) return { reason: "it is finer than a millisecond", hint: "the smallest duration is 1ms" };
+  if (Math.abs(total - whole) > 1e-6)
+    return { reason: "it is finer than a millisecond", hint: "the smallest duration is 1ms" };
   if (whole > longestDuration) return { reason: "it is longer than ten years", hint: durationExamples };
   return whole;
 }
@@ -78,12 +81,16 @@ const sizeExamples = "write a number and a unit: 512B, 16KiB, 1MB";
 export function parseSize(text: string): Reading {
   if (/^\d+$/.test(text)) return { reason: "it has no unit", hint: `write ${text}B or ${text}KiB` };
   const [, digits, name] = /^(\d+(?:\.\d+)?)([a-zA-Z]+)$/.exec(text) ?? [];
-  if (digits === undefined || name === undefined) return { reason: "it is not a number with a unit", hint: sizeExamples };
+  if (digits === undefined || name === undefined)
+    return { reason: "it is not a number with a unit", hint: sizeExamples };
   const unit = sizeUnits.find(([known]) => known === name);
   if (unit === undefined) {
     const letter = name[0]?.toUpperCase() ?? "";
     if (/^[kmgt](i?b)?$/i.test(name)) {
-      return { reason: `there is no unit "${name}"`, hint: `write ${digits}${letter}iB (1024 based) or ${digits}${letter}B (1000 based)` };
+      return {
+        reason: `there is no unit "${name}"`,
+        hint: `write ${digits}${letter}iB (1024 based) or ${digits}${letter}B (1000 based)`,
+      };
     }
     return { reason: `there is no unit "${name}"`, hint: "the units are B, KB, MB, GB, TB and KiB, MiB, GiB, TiB" };
   }

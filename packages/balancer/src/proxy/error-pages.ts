@@ -17,6 +17,3 @@ export function compileErrorPages(plan: ListenerPlan["errorPages"]): ErrorPages 
   );
   return { find: (status) => pages.get(String(status)) ?? pages.get(`${Math.floor(status / 100)}xx`) };
 }
-
-/** No pages of the operator's own. */
-export const noErrorPages: ErrorPages = { find: () => undefined };

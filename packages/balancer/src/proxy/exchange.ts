@@ -146,7 +146,8 @@ export class Exchange implements AnswerSink, Waiter {
     pool.count(PoolCell.requests);
     if (pool.needsKey) this.key = hashKey(pool.plan.hashKey, request);
     this.#buildHead(bytes, head, listener, route, trusted);
-    if (route.mirror !== null) this.#mirror = Mirror.begin(context, route.mirror, this.#head as HeadBuffer, head.method);
+    if (route.mirror !== null)
+      this.#mirror = Mirror.begin(context, route.mirror, this.#head as HeadBuffer, head.method);
     if (this.#requestDone) this.#mirror?.end();
     this.#dispatch(null);
   }
@@ -367,7 +368,10 @@ export class Exchange implements AnswerSink, Waiter {
       this.refuse("internal-error", "a route without an action");
       return;
     }
-    const answer = route.answerEdits === null ? made : route.answerEdits.prepare(request, this.#peer.scheme, this.source).applyTo(made);
+    const answer =
+      route.answerEdits === null
+        ? made
+        : route.answerEdits.prepare(request, this.#peer.scheme, this.source).applyTo(made);
     this.status = answer.status;
     this.bytesOut = answer.body.length;
     const client = this.#client;
@@ -376,7 +380,13 @@ export class Exchange implements AnswerSink, Waiter {
     client.ownAnswer(answer, close);
   }
 
-  #buildHead(bytes: Uint8Array, head: RequestHead, listener: ListenerSnapshot, route: FoldedRoute, trusted: boolean): void {
+  #buildHead(
+    bytes: Uint8Array,
+    head: RequestHead,
+    listener: ListenerSnapshot,
+    route: FoldedRoute,
+    trusted: boolean,
+  ): void {
     const context = this.#context;
     const { address, scheme } = this.#peer;
     const peer = { address, scheme, port: this.#state.port, trusted, source: this.source };
@@ -467,7 +477,6 @@ export class Exchange implements AnswerSink, Waiter {
     if (destination === null) return;
     destination.pool.observeLatency(now - this.startedAt);
     if (endpoint === null) return;
-    endpoint.count(EndpointCell.bytesDown, this.bytesOut);
     endpoint.end();
     destination.pool.wake();
   }

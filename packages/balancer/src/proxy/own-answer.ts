@@ -9,14 +9,43 @@ export type OwnAnswer = FixedAnswer;
 
 /** Reason phrases of RFC 9110 §15 and its successors; an unknown status has none. */
 const reasons: Readonly<Record<number, string>> = {
-  200: "OK", 201: "Created", 202: "Accepted", 204: "No Content", 301: "Moved Permanently", 302: "Found", 303: "See Other",
-  304: "Not Modified", 307: "Temporary Redirect", 308: "Permanent Redirect", 400: "Bad Request", 401: "Unauthorized",
-  403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 406: "Not Acceptable", 408: "Request Timeout",
-  409: "Conflict", 410: "Gone", 413: "Content Too Large", 414: "URI Too Long", 417: "Expectation Failed",
-  418: "I'm a teapot", 421: "Misdirected Request", 425: "Too Early", 426: "Upgrade Required", 428: "Precondition Required",
-  429: "Too Many Requests", 431: "Request Header Fields Too Large", 451: "Unavailable For Legal Reasons",
-  500: "Internal Server Error", 501: "Not Implemented", 502: "Bad Gateway", 503: "Service Unavailable",
-  504: "Gateway Timeout", 505: "HTTP Version Not Supported", 507: "Insufficient Storage",
+  200: "OK",
+  201: "Created",
+  202: "Accepted",
+  204: "No Content",
+  301: "Moved Permanently",
+  302: "Found",
+  303: "See Other",
+  304: "Not Modified",
+  307: "Temporary Redirect",
+  308: "Permanent Redirect",
+  400: "Bad Request",
+  401: "Unauthorized",
+  403: "Forbidden",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  406: "Not Acceptable",
+  408: "Request Timeout",
+  409: "Conflict",
+  410: "Gone",
+  413: "Content Too Large",
+  414: "URI Too Long",
+  417: "Expectation Failed",
+  418: "I'm a teapot",
+  421: "Misdirected Request",
+  425: "Too Early",
+  426: "Upgrade Required",
+  428: "Precondition Required",
+  429: "Too Many Requests",
+  431: "Request Header Fields Too Large",
+  451: "Unavailable For Legal Reasons",
+  500: "Internal Server Error",
+  501: "Not Implemented",
+  502: "Bad Gateway",
+  503: "Service Unavailable",
+  504: "Gateway Timeout",
+  505: "HTTP Version Not Supported",
+  507: "Insufficient Storage",
 };
 
 export function reasonPhrase(status: number): string {
@@ -41,7 +70,9 @@ export function faultAnswer(code: FaultCode, request: FaultRequest, pages: Error
   const page = pages.find(status);
   const form = acceptedForm(request.accept);
   const title = `${status} ${reasonPhrase(status)}`;
-  const type = page?.contentType ?? { html: "text/html; charset=utf-8", json: "application/json", text: "text/plain; charset=utf-8" }[form];
+  const type =
+    page?.contentType ??
+    { html: "text/html; charset=utf-8", json: "application/json", text: "text/plain; charset=utf-8" }[form];
   const body = page?.body ?? latin1(renderBody(form, title, status, code, text, request.requestId));
   const lines =
     `Content-Type: ${type}\r\nCache-Control: no-store\r\n` +
@@ -51,7 +82,8 @@ export function faultAnswer(code: FaultCode, request: FaultRequest, pages: Error
 }
 
 function renderBody(form: Form, title: string, status: number, code: string, text: string, id: string): string {
-  if (form === "json") return `${JSON.stringify({ status, fault: code, message: text, ...(id === "" ? {} : { requestId: id }) })}\n`;
+  if (form === "json")
+    return `${JSON.stringify({ status, fault: code, message: text, ...(id === "" ? {} : { requestId: id }) })}\n`;
   const reference = id === "" ? "" : `Request ${id}`;
   if (form === "text") return `${title}\n${text}\n${code}\n${reference}${reference === "" ? "" : "\n"}`;
   return (

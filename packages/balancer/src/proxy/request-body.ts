@@ -1,5 +1,13 @@
 // A request body on its way from the client: read strictly in its own framing, written in ours.
-import { ChunkedReader, CRLF, Framing, LAST_CHUNK, type RequestHead, violations, writeChunkHead } from "@plimsoll/wire/http1";
+import {
+  ChunkedReader,
+  CRLF,
+  Framing,
+  LAST_CHUNK,
+  type RequestHead,
+  violations,
+  writeChunkHead,
+} from "@plimsoll/wire/http1";
 import type { FaultCode } from "../base/fault.ts";
 import type { Exchange } from "./exchange.ts";
 

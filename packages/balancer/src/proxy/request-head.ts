@@ -34,7 +34,13 @@ export function buildRequestHead(bytes: Uint8Array, head: RequestHead, shape: He
   const { edits, target } = shape;
   const forwarding = edits === null ? shape.forwarding : edits.passing(shape.forwarding);
   const room =
-    head.end - head.start + (target === null ? 0 : target.length) + forwarding.length + (edits === null ? 0 : edits.room) + 320 + shape.ownHost.length;
+    head.end -
+    head.start +
+    (target === null ? 0 : target.length) +
+    forwarding.length +
+    (edits === null ? 0 : edits.room) +
+    320 +
+    shape.ownHost.length;
   const to = out.fit(room);
 
   // Request line.

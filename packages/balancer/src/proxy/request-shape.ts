@@ -92,6 +92,7 @@ function target(
     if (path !== null) return latin1(`${path}${request.search()}`);
   }
   // RFC 9112 §3.2.4: OPTIONS for a whole host, asked in absolute-form.
-  const wholeHost = head.form === TargetForm.absolute && head.pathStart === head.queryEnd && request.method() === "OPTIONS";
+  const wholeHost =
+    head.form === TargetForm.absolute && head.pathStart === head.queryEnd && request.method() === "OPTIONS";
   return wholeHost ? asterisk : null;
 }

@@ -141,6 +141,7 @@ export class UpstreamSession implements ConnectionHandler, IdleConnection, Answe
       this.#die(true);
       return;
     }
+    this.endpoint.count(EndpointCell.bytesDown, bytes.length);
     if (this.#reader.inBody) this.#arm(this.#timeouts.idle);
     this.#reader.read(bytes);
     settle();
