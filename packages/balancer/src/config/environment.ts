@@ -31,7 +31,9 @@ export function expand(text: string, environment: Environment): Expansion {
       faults.push({ at, message, hint: "write ${NAME} or ${NAME:-default}; a literal ${ is written $${" });
       return "";
     }
-    const value = environment[name];
+    const given: unknown = environment[name];
+    // An environment that is a plain object has `constructor` and the like.
+    const value = typeof given === "string" ? given : undefined;
     if (fallback !== undefined) {
       if (value === undefined || value === "") return fallback;
     } else if (value === undefined) {

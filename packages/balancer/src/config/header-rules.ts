@@ -36,7 +36,7 @@ export function parseHeaderName(text: string): string | Misread {
 /** A name that an edit may set, add or remove. */
 export function parseEditableName(text: string): string | Misread {
   const name = parseHeaderName(text);
-  const reason = typeof name === "string" ? untouchable[name] : undefined;
+  const reason = typeof name === "string" && Object.hasOwn(untouchable, name) ? untouchable[name] : undefined;
   return reason === undefined
     ? name
     : { reason: `the field ${text} cannot be edited: ${reason}`, hint: "leave it to the balancer" };

@@ -224,6 +224,22 @@ describe("loading", () => {
     ]);
   });
 
+  test("names that every object has are names like others", () => {
+    const text = withPart({ route: "headers: { request: { set: { constructor: x } } }" }).replaceAll(
+      "app",
+      "constructor",
+    );
+    expect(load(text)).toMatchObject({ plan: { pools: [{ pool: { name: "constructor" } }] } });
+    expect(problemsOf(withPart({ pool: "constructor: 1" }))).toMatchObject([{ path: "pools.app.constructor" }]);
+    expect(problemsOf(withPart({}).replace("pool: app", "pool: toString")).map(({ path }) => path)).toEqual([
+      "listeners.web.routes[0].pool",
+      "pools.app",
+    ]);
+    expect(problemsOf(withPart({ pool: "zone: ${constructor}" }))).toMatchObject([
+      { message: expect.stringContaining("not set") },
+    ]);
+  });
+
   test("line ends of every kind and a byte order mark keep places right", () => {
     const text = withPart({ pool: "balance: p3c" });
     for (const changed of [text, text.replaceAll("\n", "\r\n"), `\uFEFF${text}`]) {

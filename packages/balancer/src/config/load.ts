@@ -92,6 +92,9 @@ function keysOf(value: unknown, key: string): string[] {
   return typeof inner === "object" && inner !== null ? Object.keys(inner) : [];
 }
 
+/** Keys (and names of header fields) whose value a message must not repeat. */
+const secretKey = /secret|password|token|authorization/i;
+
 /** Longest part of a value that a message repeats. */
 const longestShown = 60;
 
@@ -101,7 +104,7 @@ function shower(value: unknown, places: Places): Show {
     for (const [index, part] of path.entries()) {
       const substitution = places.substitution(path.slice(0, index + 1));
       if (substitution !== undefined) return { hidden: `what ${substitution.written} stands for` };
-      if (part === "secret") return { hidden: "what stands here" };
+      if (typeof part === "string" && secretKey.test(part)) return { hidden: "what stands here" };
       if (typeof current !== "object" || current === null || !Object.hasOwn(current, part)) break;
       current = (current as Record<string | number, unknown>)[part];
     }

@@ -10,7 +10,14 @@ export function checkAddresses({ config }: Meant): Finding[] {
   // The admin address first: it may be there by default, and then the listener is the one that can be pointed at.
   const taken: { address: ListenAddress; path: Path }[] =
     admin === null ? [] : [{ address: admin, path: ["admin", "address"] }];
-  for (const [name, { address }] of Object.entries(config.listeners)) {
+  for (const [name, { address, trustedProxies }] of Object.entries(config.listeners)) {
+    for (const [index, range] of trustedProxies.entries()) {
+      if (!/\/0+$/.test(range)) continue;
+      const message = "this believes everybody: any client can claim any address";
+      findings.push(
+        warning(["listeners", name, "trustedProxies", index], message, "write the addresses of what stands in front"),
+      );
+    }
     const path = ["listeners", name, "address"];
     const clash = taken.find((other) => overlaps(other.address, address));
     if (clash !== undefined) {

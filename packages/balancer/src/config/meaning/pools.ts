@@ -8,7 +8,12 @@ import type { PoolConfig } from "../schema/pools.ts";
 export function checkPools({ config }: Meant): Finding[] {
   return Object.entries(config.pools).flatMap(([name, pool]) => {
     const path = ["pools", name];
-    return [...checkEndpoints(pool, path), ...checkReadiness(pool, path), ...checkHashKey(pool, path)];
+    return [
+      ...checkEndpoints(pool, path),
+      ...checkReadiness(pool, path),
+      ...checkHashKey(pool, path),
+      ...checkLimits(pool, path),
+    ];
   });
 }
 
@@ -98,4 +103,23 @@ function checkHashKey({ balance, hashKey }: PoolConfig, pool: Path): Finding[] {
       "write balance: ringHash or maglev, or remove hashKey",
     ),
   ];
+}
+
+/** Settings that are not what they are by default, and still do nothing. */
+function checkLimits({ balance, hashBalance, limits }: PoolConfig, pool: Path): Finding[] {
+  const findings: Finding[] = [];
+  if (limits.inFlight === 0 && (limits.queue !== 100 || limits.queueTimeout !== 1000)) {
+    const message = "nothing ever waits while inFlight is 0, so the queue's settings have no effect";
+    findings.push(warning([...pool, "limits"], message, "set inFlight, or remove queue and queueTimeout"));
+  }
+  if (balance !== "ringHash" && hashBalance !== 1.25) {
+    findings.push(
+      warning(
+        [...pool, "hashBalance"],
+        `balance: ${balance} has no bound of this kind, so this has no effect`,
+        "write balance: ringHash, or remove it",
+      ),
+    );
+  }
+  return findings;
 }
