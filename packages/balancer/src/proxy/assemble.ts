@@ -10,11 +10,7 @@ import type { Destination, FoldedRoute } from "./folded-route.ts";
 import type { ListenerSnapshot } from "./listener-state.ts";
 import type { ListenerPlan, RoutePlan } from "./plan.ts";
 import { compileRoutes } from "./route/table.ts";
-import { compileFixed } from "./steps/fixed.ts";
-import { compileHeaderEdits } from "./steps/header-edits.ts";
-import { compileRedirect } from "./steps/redirect.ts";
-import { compileRewrite } from "./steps/rewrite.ts";
-import { compileSplit } from "./steps/split.ts";
+import { compileSteps } from "./steps/table.ts";
 
 /** What a worker is told to run. */
 export interface EnginePlan {
@@ -51,20 +47,21 @@ function foldListener(plan: ListenerPlan, pools: ReadonlyMap<string, Pool>, rand
 
 function foldRoute(plan: RoutePlan, pools: ReadonlyMap<string, Pool>, random: Random): FoldedRoute {
   const { action } = plan;
+  const steps = compileSteps(plan);
   const parts = action.kind === "split" ? action.parts.map((part) => destination(plan, part.pool, pools)) : [];
-  const choose = action.kind === "split" ? compileSplit(action.parts) : null;
+  const choose = steps.split;
   return {
     plan,
     name: plan.name,
     destination: action.kind === "pool" ? destination(plan, action.pool, pools) : null,
     split: choose === null ? null : () => parts[choose(random)] as Destination,
-    fixed: compileFixed(action),
-    redirect: compileRedirect(plan),
-    rewrite: compileRewrite(plan.rewrite),
-    requestEdits: compileHeaderEdits(plan.requestHeaders),
-    answerEdits: compileHeaderEdits(plan.answerHeaders),
-    mirror: plan.mirror === "" ? null : destination(plan, plan.mirror, pools),
-    maxBodyBytes: plan.maxBodyBytes,
+    fixed: steps.fixed,
+    redirect: steps.redirect,
+    rewrite: steps.rewrite,
+    requestEdits: steps.requestEdits,
+    answerEdits: steps.answerEdits,
+    mirror: steps.mirror === "" ? null : destination(plan, steps.mirror, pools),
+    maxBodyBytes: steps.bodyLimit,
   };
 }
 

@@ -19,6 +19,7 @@ import type { ListenerSnapshot, ListenerState } from "./listener-state.ts";
 import { Mirror } from "./mirror.ts";
 import { faultAnswer } from "./own-answer.ts";
 import { buildRequestHead, requestIdFrom, requestIdTo } from "./request-head.ts";
+import { nextRequestId } from "./request-id.ts";
 import { shapeRequest } from "./request-shape.ts";
 import { isRetriable } from "./retry.ts";
 import type { HeaderEdits } from "./steps/header-edits.ts";
@@ -368,10 +369,12 @@ export class Exchange implements AnswerSink, Waiter {
       this.refuse("internal-error", "a route without an action");
       return;
     }
+    const { answerEdits } = route;
+    if (answerEdits !== null || this.#context.log !== null) this.requestId = nextRequestId();
     const answer =
-      route.answerEdits === null
+      answerEdits === null
         ? made
-        : route.answerEdits.prepare(request, this.#peer.scheme, this.source).applyTo(made);
+        : answerEdits.prepare(request, this.#peer.scheme, this.source, this.requestId).applyTo(made);
     this.status = answer.status;
     this.bytesOut = answer.body.length;
     const client = this.#client;
@@ -487,9 +490,13 @@ export class Exchange implements AnswerSink, Waiter {
     if (head !== null) releaseHead(head);
   }
 
+  /** The id for a fault's answer: the one that went upstream, or one of its own for what never did. */
   #id(): string {
-    if (this.requestId !== "" || this.#head === null) return this.requestId;
-    return text(this.#head.bytes, this.#idFrom, this.#idTo);
+    if (this.requestId === "") {
+      const head = this.#head;
+      this.requestId = head === null ? nextRequestId() : text(head.bytes, this.#idFrom, this.#idTo);
+    }
+    return this.requestId;
   }
 
   /** The request's Accept, found in what is left of its head. */

@@ -1,5 +1,6 @@
 // Ids for requests: 16 hex digits of the worker's own (random at its start) and 16 that count up. Unique over workers and
 // restarts, in order within a worker, and made without a string or an allocation: the digits count like an odometer.
+import { text } from "../base/bytes.ts";
 import type { Random } from "../base/random.ts";
 
 export const requestIdLength = 32;
@@ -28,3 +29,11 @@ export function writeRequestId(out: Uint8Array, at: number): number {
   for (let i = 0; i < requestIdLength; i++) out[at + i] = digits[i] as number;
   return at + requestIdLength;
 }
+
+/** The next id as text, for what never goes upstream. */
+export function nextRequestId(): string {
+  writeRequestId(written, 0);
+  return text(written, 0, requestIdLength);
+}
+
+const written = new Uint8Array(requestIdLength);
