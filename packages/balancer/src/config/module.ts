@@ -33,7 +33,10 @@ export async function loadModule(file: string, reader: FileReader, version = 0):
     value = await (typeof module.default === "function" ? (module.default as () => unknown)() : module.default);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    return { problems: [new Places(file, null).problem(error([], `the module cannot be loaded: ${why}`))] };
+    const hint = why.includes("@plimsoll/")
+      ? "without that package at hand, `export default { ... }` does the same"
+      : undefined;
+    return { problems: [new Places(file, null).problem(error([], `the module cannot be loaded: ${why}`, hint))] };
   }
   return loadObject(value, file, reader);
 }

@@ -68,6 +68,9 @@ export default defineConfig({
   pools: { app: { endpoints: ["127.0.0.1:3001", "127.0.0.1:3002"] } },
 });
 \`\`\`
+
+\`defineConfig\` only gives editors the types: \`export default { ... }\` is the same. A function that returns a configuration, and a promise of
+one, will do, too. The file is run by \`plimsoll check\` as well.
 `;
 
 /** Text of docs/config.md. */
