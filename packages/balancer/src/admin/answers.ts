@@ -1,4 +1,7 @@
-// What the admin API answers, apart from the sockets: a function from a request to a status and a body.
+// admin/: the running program's API for operators and their tools. It must not know how anything is done: it asks the
+// supervisor. It carries no balanced traffic.
+//
+// This file: what the admin API answers, apart from the sockets: a function from a request to a status and a body.
 import { metricsContentType } from "../observe/prometheus.ts";
 import type { Supervisor } from "../control/supervisor.ts";
 import type { AskedState } from "../control/endpoint-states.ts";

@@ -1,7 +1,4 @@
-// admin/: the running program's API for operators and their tools. It must not know how anything is done: it asks the
-// supervisor. It carries no balanced traffic.
-//
-// This file: who may ask. The admin API has no password; what protects it is that it listens on loopback. A page in the
+// Who may ask the admin API. The admin API has no password; what protects it is that it listens on loopback. A page in the
 // operator's browser can reach loopback too, by a form or a script (cross-site), or under a name of its own that it
 // points to 127.0.0.1 (DNS rebinding). Both are told by the Host and Origin that a browser always sends.
 

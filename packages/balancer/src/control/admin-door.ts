@@ -1,4 +1,7 @@
-// The admin address, as a part of the plan that may change while the program runs. Who serves it is brought in from
+// control/: one supervisor and its workers: who runs, what they are told, how a change reaches all of them or none. It
+// must not know how a request is carried (proxy/) beyond the engine's few calls, nor who serves the admin page.
+//
+// This file: the admin address, as a part of the plan that may change while the program runs. Who serves it is brought in from
 // outside: admin/ stands above control/.
 import type { Plan } from "../config/plan.ts";
 import { hostPort } from "./status.ts";

@@ -1,7 +1,4 @@
-// control/: one supervisor and its workers: who runs, what they are told, how a change reaches all of them or none. It
-// must not know how a request is carried (proxy/) beyond the engine's few calls, nor who serves the admin page.
-//
-// This file: what supervisor and worker say to each other. JSON over the runtime's IPC; listening sockets travel beside
+// What supervisor and worker say to each other. JSON over the runtime's IPC; listening sockets travel beside
 // it, as descriptors over a Unix socket (SCM_RIGHTS), in the order of `fresh`.
 import type { LogPlan } from "../config/plan.ts";
 import type { LogFields, LogLevel } from "../observe/log.ts";

@@ -84,8 +84,14 @@ export class RunningPlan {
     this.#needs = needs;
   }
 
-  /** Applies the first plan and starts the workers. "" or why it cannot be. */
-  async begin(): Promise<string> {
+  /** Applies the first plan and starts the workers. "" or why it cannot be. Changes that are asked for meanwhile wait. */
+  begin(): Promise<string> {
+    const begun = this.#begin();
+    this.#queue = begun.catch(() => {});
+    return begun;
+  }
+
+  async #begin(): Promise<string> {
     const { names, states, prober, workers, clock } = this.#needs;
     await names.watch(namesOf(this.plan), namePatience);
     const attempt = this.#attempt(this.plan);

@@ -1,4 +1,7 @@
-// The formats of the access log. Each turns a record into one line of plain ASCII: whatever bytes a client sent, a line
+// observe/: counters, logs and metrics. It must not know sockets, configuration or processes: it is given numbers,
+// names and a place to write to.
+//
+// This file: the formats of the access log. Each turns a record into one line of plain ASCII: whatever bytes a client sent, a line
 // stays one line, JSON stays JSON, and no terminal is spoken to.
 import type { AccessRecord } from "./access-record.ts";
 

@@ -1,5 +1,4 @@
-// observe/: counters, logs and metrics. It must not know sockets, configuration or processes: it is given numbers,
-// names and a place to write to.
+// What one line of the access log is made from.
 
 /**
  * What the access log tells about one exchange. The engine fills ONE such object again and again, so a sink reads what

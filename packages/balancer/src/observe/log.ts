@@ -36,9 +36,6 @@ export function createLog(options: LogOptions): Log {
   };
 }
 
-/** A log that forgets everything. */
-export const silentLog: Log = { event: () => {} };
-
 function jsonLine(time: string, level: LogLevel, event: string, text: string, fields: LogFields): string {
   // First for the reader, and again last, so that no field can pass for them.
   const own = { time, level, event, text };
