@@ -54,7 +54,8 @@ export async function startRival(
     if (answer.status >= 500) throw new Error(`${rival.name} answers ${answer.status} to ${path}`);
   } catch (error) {
     await program.stop(3000);
-    throw error;
+    const last = program.output.trim().split("\n").slice(-5).join(" | ");
+    throw new Error(`${error instanceof Error ? error.message : String(error)}; it said: ${last}`, { cause: error });
   }
   return { rival, program, setting };
 }

@@ -149,5 +149,5 @@ export function megabytes(bytes: number): string {
 }
 
 function messageOf(error: unknown): string {
-  return error instanceof Error ? (error.message.split("\n").slice(0, 4).join(" | ") ?? "") : String(error);
+  return error instanceof Error ? error.message.split("\n").slice(0, 4).join(" | ") : String(error);
 }

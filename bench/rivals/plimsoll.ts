@@ -41,5 +41,6 @@ ${setting.endpoints.map((endpoint) => `      - ${endpoint}`).join("\n")}
 admin: { address: 127.0.0.1:${setting.adminPort} }
 log: { access: none }
 workers: 1
+shutdown: { lag: 0s }
 `;
 }
