@@ -14,7 +14,10 @@ export type CloseReason =
   | "refused" // connect: nobody listens there
   | "unreachable"; // connect: no way there, or no local port or descriptor left
 
-/** What a connection tells its owner. Each call runs to its end before the next; none may throw. */
+/**
+ * What a connection tells its owner. Each call runs to its end before the next, and none comes from inside a call of
+ * ours to the connection; none may throw (if one does, its connection is reset and the defect is reported).
+ */
 export interface ConnectionHandler {
   /** A connection that was asked for with `connect` is open. Never called on accepted ones. */
   onOpen(): void;
@@ -24,7 +27,10 @@ export interface ConnectionHandler {
   onDrain(): void;
   /** The peer will send no more (FIN). Writing is still possible. */
   onEnd(): void;
-  /** Called exactly once, last: also after our own `close` and `reset`. */
+  /**
+   * Called exactly once, last: also after our own `close` and `reset` (reason "closed"), soon after they returned. A
+   * reset is told also while paused; it is never mistaken for an end.
+   */
   onClose(reason: CloseReason, cause: string): void;
 }
 
@@ -42,9 +48,13 @@ export interface Connection {
   resume(): void;
   /** Sends FIN after what was accepted; reading goes on. */
   shutdown(): void;
-  /** Bytes that the kernel took and the peer has not acknowledged yet; -1 if unknown. A system call: not per request. */
+  /**
+   * Bytes that the kernel took and the peer has not acknowledged yet (our FIN counts as one); -1 if unknown or closed. A
+   * system call: not per request.
+   */
   unsent(): number;
-  /** Closes both directions in order. */
+  /** Closes both directions in order. What the peer still sends is read and dropped for a while, so that it gets to
+   * read what we wrote (RFC 9112 §9.6). On a connection that is not open yet: gives it up at once. */
   close(): void;
   /** Closes with RST, so that the peer sees that something is missing. */
   reset(): void;
@@ -65,7 +75,7 @@ export interface Listener {
 /** Where to accept: a fresh socket, or one inherited from the supervisor. */
 export interface ListenOptions {
   readonly address: Address;
-  /** An inherited listening descriptor; `address` then only names it. */
+  /** An inherited listening descriptor; `address` then only names it. It belongs to the listener, which closes it. */
   readonly fd?: number;
   readonly reusePort?: boolean;
 }
