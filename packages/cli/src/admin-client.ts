@@ -1,5 +1,5 @@
 // Finds and asks the admin API of a running balancer.
-import { runningPrograms, runtimeBase, type RunningProgram } from "@plimsoll/balancer/src/control/runtime-directory.ts";
+import { runningPrograms, runtimeBases, type RunningProgram } from "@plimsoll/balancer/src/control/runtime-directory.ts";
 import { CommandError, type Io, type OptionSpec } from "./spec.ts";
 import { hostPort, showHostPort, type HostPort } from "./values.ts";
 
@@ -28,7 +28,7 @@ export interface RunningTarget {
  */
 export function findRunning(io: Io, given: HostPort | undefined): RunningTarget {
   if (given !== undefined) return { pid: 0, admin: `http://${showHostPort(given)}` };
-  const running = runningPrograms(runtimeBase(io.env));
+  const running = runningPrograms(runtimeBases(io.env));
   const [first] = running;
   if (first === undefined) return { pid: 0, admin: defaultAdmin };
   if (running.length > 1) {

@@ -1,5 +1,5 @@
 // `plimsoll up`
-import { UsageError, type CommandSpec } from "../spec.ts";
+import { exitCode, UsageError, type CommandSpec } from "../spec.ts";
 import { duration, hostPort, port, wholeNumber, type HostPort } from "../values.ts";
 
 interface Options {
@@ -82,7 +82,8 @@ export const up: CommandSpec<Options> = {
       readyPath: path,
       env: {},
     };
-    return runUp(io, request, ({ url }) => `all ${options.instances} instances are ready behind ${url}`);
+    const end = await runUp(io, request, ({ url }) => `all ${options.instances} instances are ready behind ${url}`);
+    return end === "in-order" ? exitCode.ok : exitCode.failed;
   },
 };
 

@@ -2,13 +2,13 @@
 import { AppManager } from "@plimsoll/balancer/src/control/app/manager.ts";
 import { planForUp, upPool } from "@plimsoll/balancer/src/config/up.ts";
 import type { Plan } from "@plimsoll/balancer/src/config/plan.ts";
-import { exitCode, type Io } from "../spec.ts";
+import type { Io } from "../spec.ts";
 import { startBalancer } from "../start-balancer.ts";
 import { showHostPort, type HostPort } from "../values.ts";
 import { openMachine } from "./machine.ts";
 import { portIsFree } from "./ports.ts";
 import { trafficSink } from "./sink.ts";
-import { openVoices, type Voices } from "./voices.ts";
+import { openVoices } from "./voices.ts";
 
 export interface UpRequest {
   readonly name: string;
@@ -34,12 +34,15 @@ export interface UpFacts {
   readonly instances: AppManager["instances"];
 }
 
+/** How it ended: as asked; as asked, but with something cut off at the end of its time; or without ever having run. */
+export type UpEnd = "in-order" | "cut" | "not-started";
+
 const defaultAdmin: HostPort = { host: "127.0.0.1", port: 9090 };
 /** A second signal within this time is the first one, come by two ways (terminal and launcher). In ms. */
 const sameSignal = 500;
 
-/** Runs until it is told to stop. `greet` gives the text printed when all instances are ready. Resolves to the exit code. */
-export async function runUp(io: Io, request: UpRequest, greet: (facts: UpFacts) => string): Promise<number> {
+/** Runs until it is told to stop. `greet` gives the text printed when all instances are ready. Resolves when nothing is left. */
+export async function runUp(io: Io, request: UpRequest, greet: (facts: UpFacts) => string): Promise<UpEnd> {
   const voices = openVoices(request.name, request.instances, io.colour);
   let roll = (): void => {};
   const supervisor = await startBalancer({
@@ -76,13 +79,10 @@ export async function runUp(io: Io, request: UpRequest, greet: (facts: UpFacts) 
   await manager.stop();
   machine.close();
   stopHurrying();
-  await sayGoodbye(voices, why === "" && code === 0);
-  return why === "" && code === 0 ? exitCode.ok : exitCode.failed;
-}
-
-async function sayGoodbye(voices: Voices, inOrder: boolean): Promise<void> {
-  if (inOrder) voices.say("all instances have ended");
+  if (why === "") voices.say("all instances have ended");
   await voices.flushed();
+  if (why !== "") return "not-started";
+  return code === 0 ? "in-order" : "cut";
 }
 
 function planOf(request: UpRequest): Plan {

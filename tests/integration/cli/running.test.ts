@@ -1,0 +1,178 @@
+// `plimsoll run`, and the commands that speak to it: status, reload, drain, explain, stop.
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { startProgram } from "../up/program.ts";
+
+setDefaultTimeout(60_000);
+
+let folder = "";
+const origins: Bun.Server<undefined>[] = [];
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "cli-running-"));
+  for (const name of ["one", "two"]) {
+    origins.push(Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response(name) }));
+  }
+});
+
+afterAll(async () => {
+  await Promise.all(origins.map((origin) => origin.stop(true)));
+  rmSync(folder, { recursive: true });
+});
+
+const endpoint = (at: number): string => `127.0.0.1:${origins[at]?.port}`;
+
+function write(name: string, endpoints: readonly string[], more = ""): void {
+  const text = `listeners:
+  web:
+    address: 127.0.0.1:0
+    routes: [{ pool: api }]
+pools:
+  api:
+    endpoints: [${endpoints.map((each) => `"${each}"`).join(", ")}]
+    readiness: { path: /, interval: 200ms, timeout: 200ms, rise: 1, fall: 1 }
+admin: { address: 127.0.0.1:0 }
+shutdown: { lag: 0s }
+workers: 1
+${more}`;
+  writeFileSync(join(folder, name), text);
+}
+
+/** A runtime directory of its own, so that what else runs on the machine is not found. */
+function env(): Record<string, string> {
+  return { XDG_RUNTIME_DIR: folder, SECRET: "hush" };
+}
+
+async function call(...args: readonly string[]): Promise<{ code: number | null; out: string; err: string }> {
+  await using program = startProgram(args, { cwd: folder, env: env() });
+  return { code: await program.exited, out: program.out(), err: program.err() };
+}
+
+describe("a running balancer", () => {
+  test("is found, asked, reloaded, drained, explained and stopped", async () => {
+    write("plimsoll.yaml", [endpoint(0)]);
+    await using balancer = startProgram(["run"], { cwd: folder, env: env() });
+    const web = await balancer.says(/^web (http:\S+)$/m);
+    const admin = await balancer.says(/^admin (http:\S+)$/m);
+    expect(await (await fetch(web)).text()).toBe("one");
+
+    const status = await call("status");
+    expect([status.code, status.err]).toEqual([0, ""]);
+    expect(status.out).toContain(`${endpoint(0)}   ready`);
+    const facts = JSON.parse((await call("status", "--json", "--admin", new URL(admin).host)).out);
+    expect(facts.pid).toBe(balancer.pid);
+    expect(facts.pools[0].endpoints[0].requests).toBeGreaterThan(0);
+
+    expect((await call("reload")).out).toBe("Nothing had changed.\n");
+    write("plimsoll.yaml", [endpoint(0), endpoint(1)]);
+    expect((await call("reload")).out).toContain(`pool api: endpoint ${endpoint(1)} added`);
+    write("plimsoll.yaml", ["127.0.0.1:port"]);
+    const refused = await call("reload");
+    expect(refused.code).toBe(1);
+    expect(refused.err).toContain("Nothing was changed:\nplimsoll.yaml:7:");
+    expect(await (await fetch(web)).text()).toMatch(/one|two/);
+    write("plimsoll.yaml", [endpoint(0), endpoint(1)]);
+
+    const drained = await call("drain", `api/${endpoint(0)}`, "--wait");
+    expect([drained.code, drained.out]).toEqual([
+      0,
+      `api/${endpoint(0)} is draining.\nNothing is in flight at api/${endpoint(0)} any more.\n`,
+    ]);
+    for (let turn = 0; turn < 6; turn++) expect(await (await fetch(web)).text()).toBe("two");
+
+    const explained = await call("explain", "http://shop.example/");
+    expect(explained.code).toBe(0);
+    expect(explained.out).toContain(`not ${endpoint(0)}: is draining: asked for by an operator`);
+    expect(explained.out).toContain(`endpoint  ${endpoint(1)}\n`);
+    expect(explained.out).toContain(`Endpoint states are those of the balancer at ${admin}`);
+    expect((await call("explain", "--offline", "http://shop.example/")).out).toContain(
+      `one of ${endpoint(0)}, ${endpoint(1)}`,
+    );
+
+    expect((await call("undrain", `api/${endpoint(0)}`)).code).toBe(0);
+    const unknown = await call("drain", "api/127.0.0.1:1");
+    expect([unknown.code, unknown.err]).toEqual([
+      1,
+      `plimsoll: pool api has no endpoint 127.0.0.1:1; it has ${endpoint(0)}, ${endpoint(1)}\n`,
+    ]);
+
+    expect(await call("stop")).toEqual({ code: 0, out: `Process ${balancer.pid} has stopped.\n`, err: "" });
+    expect(await balancer.exited).toBe(0);
+  });
+
+  test("two of them: the commands ask which is meant", async () => {
+    write("a.yaml", [endpoint(0)]);
+    write("b.yaml", [endpoint(1)]);
+    await using first = startProgram(["run", "-c", "a.yaml"], { cwd: folder, env: env() });
+    await using second = startProgram(["run", "-c", "b.yaml"], { cwd: folder, env: env() });
+    const admin = new URL(await first.says(/^admin (http:\S+)$/m)).host;
+    await second.says(/^admin (http:\S+)$/m);
+    const { code, err } = await call("status");
+    expect(code).toBe(1);
+    expect(err).toContain("2 balancers run; say which with --admin:");
+    expect(err).toContain(`--admin ${admin}   (process ${first.pid},`);
+    expect((await call("status", "--admin", admin)).code).toBe(0);
+    first.signal("SIGTERM");
+    second.signal("SIGTERM");
+    expect([await first.exited, await second.exited]).toEqual([0, 0]);
+  });
+
+  test("none: said in words", async () => {
+    const { code, err } = await call("status", "--admin", "127.0.0.1:1");
+    expect(code).toBe(1);
+    expect(err).toContain("http://127.0.0.1:1 cannot be reached");
+  });
+});
+
+describe("configurations", () => {
+  test("check: 0, 1 and 2, as text and as JSON", async () => {
+    write("good.yaml", [endpoint(0)]);
+    write("bad.yaml", ["nowhere"], "unknwon: 1\n");
+    const good = await call("check", "-c", "good.yaml");
+    expect([good.code, good.out]).toEqual([0, "good.yaml can be run: no errors, no warnings\n"]);
+    const bad = await call("check", "-c", "bad.yaml");
+    expect(bad.code).toBe(1);
+    expect(bad.out).toContain("bad.yaml:7:");
+    expect(bad.out).toContain("bad.yaml cannot be run: 2 errors");
+    const json = JSON.parse((await call("check", "-c", "bad.yaml", "--json")).out);
+    expect([json.ok, json.errors, json.problems.length]).toEqual([false, 2, 2]);
+    const missing = await call("check", "-c", "missing.yaml");
+    expect([missing.code, missing.err]).toEqual([2, "plimsoll: There is no file missing.yaml.\n"]);
+  });
+
+  test("run refuses what check refuses, and a port that is taken", async () => {
+    write("bad.yaml", ["nowhere"]);
+    const bad = await call("run", "-c", "bad.yaml");
+    expect(bad.code).toBe(1);
+    expect(bad.err).toContain("bad.yaml:7:");
+    write("taken.yaml", [endpoint(0)]);
+    const text = await Bun.file(join(folder, "taken.yaml")).text();
+    writeFileSync(
+      join(folder, "taken.yaml"),
+      text.replace("address: 127.0.0.1:0\n    routes", `address: ${endpoint(1)}\n    routes`),
+    );
+    const taken = await call("run", "-c", "taken.yaml");
+    expect([taken.code, taken.out]).toEqual([1, ""]);
+    expect(taken.err).toContain(endpoint(1));
+  });
+
+  test("a TypeScript configuration, read again on reload", async () => {
+    const module = (port: string): string => `export default {
+  listeners: { web: { address: "127.0.0.1:0", routes: [{ pool: "api" }] } },
+  pools: { api: { endpoints: ["${port}"] } },
+  admin: { address: "127.0.0.1:0" }, shutdown: { lag: "0s" }, workers: 1,
+};\n`;
+    writeFileSync(join(folder, "plimsoll.config.ts"), module(endpoint(0)));
+    await using balancer = startProgram(["run", "-c", "plimsoll.config.ts"], { cwd: folder, env: env() });
+    const web = await balancer.says(/^web (http:\S+)$/m);
+    expect(await (await fetch(web)).text()).toBe("one");
+    writeFileSync(join(folder, "plimsoll.config.ts"), module(endpoint(1)));
+    balancer.signal("SIGHUP");
+    await balancer.says(/config.applied/);
+    expect(await (await fetch(web)).text()).toBe("two");
+    balancer.signal("SIGTERM");
+    expect(await balancer.exited).toBe(0);
+  });
+});
