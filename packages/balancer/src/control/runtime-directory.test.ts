@@ -2,7 +2,7 @@ import { afterAll, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { makeRuntimeDirectory, runningPrograms, runtimeBase } from "./runtime-directory.ts";
+import { makeRuntimeDirectory, runningPrograms, runtimeBases } from "./runtime-directory.ts";
 
 const base = mkdtempSync(join(tmpdir(), "runtime-test-"));
 afterAll(() => rmSync(base, { recursive: true }));
@@ -30,7 +30,7 @@ test("running programs are found, youngest first, dead ones and strangers are no
   young?.tell({ ...told, started: 2 });
   young?.tell({ ...told, started: 3 });
   mkdirSync(join(base, "plimsoll-notes"));
-  expect(runningPrograms(base)).toEqual([
+  expect(runningPrograms([base])).toEqual([
     { ...told, started: 3 },
     { ...told, started: 1 },
   ]);
@@ -48,8 +48,9 @@ test("what a killed program left is swept by the next start, and nothing else", 
   directory.remove();
 });
 
-test("the user's own runtime folder comes first, if there is one", () => {
-  expect(runtimeBase({ XDG_RUNTIME_DIR: base })).toBe(base);
-  for (const bad of [undefined, "", "relative", join(base, "missing")])
-    expect(runtimeBase({ XDG_RUNTIME_DIR: bad })).toBe(tmpdir());
+test("the user's own runtime folder comes first, if there is one that can be written", () => {
+  expect(runtimeBases({ XDG_RUNTIME_DIR: base })[0]).toBe(base);
+  expect(runtimeBases({}).at(-1)).toBe(tmpdir());
+  for (const bad of ["", "relative", join(base, "missing")])
+    expect(runtimeBases({ XDG_RUNTIME_DIR: bad })).toEqual(runtimeBases({}));
 });

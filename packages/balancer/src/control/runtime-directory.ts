@@ -1,7 +1,16 @@
 // Where a running program keeps what its processes share: one directory each, 0700, with the shared table and a note
 // that tells other commands of the same user where its admin address is. Gone when the program exits; what a killed
 // one left behind is swept by the next start.
-import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -26,10 +35,15 @@ export interface RuntimeDirectory {
   remove(): void;
 }
 
-/** Where such directories lie: XDG_RUNTIME_DIR, which belongs to the user and is emptied at boot, else the temporary one. */
-export function runtimeBase(env: Readonly<Record<string, string | undefined>>): string {
-  const own = env["XDG_RUNTIME_DIR"];
-  return own !== undefined && own.startsWith("/") && isFolder(own) ? own : tmpdir();
+/**
+ * Where such directories may lie, best first: XDG_RUNTIME_DIR, which belongs to the user; shared memory, because the table
+ * is written all the time and no disk should follow that; the temporary directory. Whoever looks for a program looks in
+ * all: a service has another environment than its operator's shell.
+ */
+export function runtimeBases(env: Readonly<Record<string, string | undefined>>): string[] {
+  const own = env["XDG_RUNTIME_DIR"] ?? "";
+  const candidates = [own.startsWith("/") ? own : "", "/dev/shm", tmpdir()];
+  return candidates.filter((path) => path !== "" && isUsable(path));
 }
 
 /** Sweeps what dead programs left, then makes a directory for `pid`. Throws what the system says. */
@@ -47,9 +61,9 @@ export function makeRuntimeDirectory(base: string, pid: number): RuntimeDirector
 }
 
 /** The programs of this user that run now, youngest first. */
-export function runningPrograms(base: string): RunningProgram[] {
+export function runningPrograms(bases: readonly string[]): RunningProgram[] {
   const found: RunningProgram[] = [];
-  for (const { path, pid } of directories(base)) {
+  for (const { path, pid } of bases.flatMap(directories)) {
     if (!isAlive(pid)) continue;
     try {
       const told = JSON.parse(readFileSync(join(path, note), "utf8")) as RunningProgram;
@@ -92,9 +106,9 @@ function isAlive(pid: number): boolean {
   }
 }
 
-function isFolder(path: string): boolean {
+function isUsable(path: string): boolean {
   try {
-    readdirSync(path);
+    accessSync(path, constants.W_OK | constants.X_OK);
     return true;
   } catch {
     return false;

@@ -1,5 +1,6 @@
 // The supervisor: puts together what all workers share (plan, sockets, table, states, probes, admin) and answers for the
 // program as a whole: how it starts, what it says of itself, how it ends.
+import { tmpdir } from "node:os";
 import type { Plan } from "../config/plan.ts";
 import { renderProblems, type Problem } from "../config/problem.ts";
 import { createBunTransport } from "../net/bun-transport.ts";
@@ -16,7 +17,7 @@ import { createDiscovery, type Discovery } from "./discovery/dns.ts";
 import { EndpointStates, type AskedState } from "./endpoint-states.ts";
 import { Probes } from "./probes.ts";
 import { RunningPlan, type ChangeResult } from "./reload.ts";
-import { makeRuntimeDirectory, runtimeBase, type RuntimeDirectory } from "./runtime-directory.ts";
+import { makeRuntimeDirectory, runtimeBases, type RuntimeDirectory } from "./runtime-directory.ts";
 import { listenForSignals } from "./signals.ts";
 import { Slots } from "./slots.ts";
 import { ListeningSockets } from "./sockets.ts";
@@ -45,7 +46,7 @@ export interface SupervisorOptions {
   readonly onHangup?: () => void;
   /** Seconds without a sign of life after which a worker is killed. Default 10. */
   readonly stuckAfter?: number;
-  /** Folder for the runtime directory; default XDG_RUNTIME_DIR or the temporary one. */
+  /** Folder for the runtime directory; by default the best of runtimeBases. */
   readonly runtimeBase?: string;
 }
 
@@ -137,7 +138,10 @@ class RunningSupervisor implements Supervisor {
     [this.stopped, this.#settleStopped] = [stopped.promise, stopped.resolve];
     raiseLimit(log);
     const count = workerCount(plan);
-    this.#directory = makeRuntimeDirectory(options.runtimeBase ?? runtimeBase(process.env), process.pid);
+    this.#directory = makeRuntimeDirectory(
+      options.runtimeBase ?? runtimeBases(process.env)[0] ?? tmpdir(),
+      process.pid,
+    );
     this.#table = SharedTable.create(this.#directory.table, tableShape(plan, count), process.pid);
     this.#sockets = new ListeningSockets(count);
     this.#states = new EndpointStates(this.#table, systemClock, log);
