@@ -15,15 +15,14 @@ export function readAsWanted(value: unknown, paths: Iterable<Path>): unknown {
   return out;
 }
 
-/** Whether something else than a text may stand here, also as a short form or as the only item of a list. */
+/** Whether something else than a text may stand here, also as a short form. */
 function wantsMore(schema: z.core.$ZodType): boolean {
-  const { shape, short, single } = view(schema);
-  if (shape.kind === "list") return single && wantsMore(shape.item);
+  const { shape, short } = view(schema);
   if (shape.kind === "map") {
     const inner = short !== undefined && "key" in short ? shape.keys[short.key] : undefined;
     return inner !== undefined && wantsMore(inner);
   }
-  if (shape.kind === "record") return false;
+  if (shape.kind !== "leaf") return false;
   const { type } = (shape.schema as z.core.$ZodTypes)._zod.def;
   return type === "number" || type === "boolean" || type === "literal" || type === "union";
 }

@@ -164,6 +164,28 @@ describe("loading", () => {
     });
   });
 
+  test("short forms and single items take numbers from the environment, too", () => {
+    const text = withPart({ pool: 'readiness: { path: /x, expect: "${CODE}" }' }).replace(
+      "- { pool: app }",
+      '- { pool: app }\n      - { match: { path: /gone }, respond: "${CODE}" }',
+    );
+    const loaded = load(text, { CODE: "410" });
+    if ("problems" in loaded) throw new Error(renderProblems(loaded.problems, text));
+    expect(loaded.plan.listeners[0]?.routes[1]?.action).toMatchObject({ kind: "fixed", status: 410 });
+    expect(loaded.plan.pools[0]?.pool.readiness?.expect).toEqual([[410, 410]]);
+  });
+
+  test("parts of a request head are never allowed more than the whole", () => {
+    for (const [written, targetBytes, fieldBytes] of [
+      ["{ headBytes: 4KiB }", 4096, 4096],
+      ["{ headBytes: 64KiB }", 8192, 8192],
+      ["{ headBytes: 32KiB, targetBytes: 1KiB, fieldBytes: 32KiB }", 1024, 32_768],
+    ] as const) {
+      const loaded = load(withPart({ listener: `limits: ${written}` }));
+      expect(loaded).toMatchObject({ plan: { listeners: [{ limits: { targetBytes, fieldBytes } }] } });
+    }
+  });
+
   test("values from the environment are shown by nobody", () => {
     const secret = "correct-horse-battery";
     const places = [
