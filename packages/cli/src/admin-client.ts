@@ -1,5 +1,12 @@
-// Finds and asks the admin API of a running balancer.
-import { runningPrograms, runtimeBases, type RunningProgram } from "@plimsoll/balancer/src/control/runtime-directory.ts";
+// cli/: the `plimsoll` command. Reads arguments, prints for people, and calls the balancer's packages.
+// It must not know how anything it starts works inside: a command is a thin file, the table of them is commands.ts.
+
+// This file: finds and asks the admin API of a running balancer.
+import {
+  runningPrograms,
+  runtimeBases,
+  type RunningProgram,
+} from "@plimsoll/balancer/src/control/runtime-directory.ts";
 import { CommandError, type Io, type OptionSpec } from "./spec.ts";
 import { hostPort, showHostPort, type HostPort } from "./values.ts";
 

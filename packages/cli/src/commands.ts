@@ -29,6 +29,6 @@ export const commands: readonly CommandSpec[] = [
   audit,
   top,
   upgrade,
-  completions,
+  completions(() => commands),
   version,
 ];

@@ -16,7 +16,9 @@ const io: Io = {
 try {
   process.exitCode = await runProgram(commands, process.argv.slice(2), io, versionFacts().version);
 } catch (error) {
-  io.err(`plimsoll: an unexpected error, which is a defect of ours: ${error instanceof Error ? error.stack : error}\n`);
+  io.err(
+    `plimsoll: an unexpected error, which is a defect of ours: ${error instanceof Error ? error.stack : String(error)}\n`,
+  );
   process.exitCode = 1;
 }
 // A command that resolved is done: nothing it left open (a keep-alive connection to the admin address) may hold us here.

@@ -1,5 +1,4 @@
-// cli/: the `plimsoll` command. Reads arguments, prints for people, and calls the balancer's packages.
-// It must not know how anything it starts works inside: a command is a thin file, the table of them is commands.ts.
+// What a command is, and what it is given.
 
 /** Where commands read and write; handed in so that tests can listen. */
 export interface Io {

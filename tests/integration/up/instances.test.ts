@@ -31,7 +31,7 @@ describe("programs of every kind", () => {
   });
 
   test("an Express application on all addresses", async () => {
-    await using stage = openStage([node, `${fixtures}/express-app.cjs`]);
+    await using stage = openStage([node, `${fixtures}/express-app.mjs`]);
     expect(await stage.manager.start()).toBe("");
     expect(await stage.get(stage.endpoints()[1])).toStartWith("express app-");
   });

@@ -1,4 +1,7 @@
-// `plimsoll check`
+// commands/: one file per command: its help, its options, and a `run` that calls what does the work.
+// It must not know how arguments are parsed (program.ts), and imports what is heavy inside `run`: `version` must start at once.
+
+// This file: `plimsoll check`
 import { configOption, findConfig, readConfig } from "../config-file.ts";
 import { exitCode, type CommandSpec } from "../spec.ts";
 

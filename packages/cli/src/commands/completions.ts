@@ -1,7 +1,8 @@
 // `plimsoll completions`
 import { exitCode, UsageError, type CommandSpec } from "../spec.ts";
 
-export const completions: CommandSpec = {
+/** The command for a table that it is itself part of. */
+export const completions = (table: () => readonly CommandSpec[]): CommandSpec => ({
   name: "completions",
   summary: "print a completion script for bash, zsh or fish",
   args: [{ name: "<shell>", about: "bash, zsh or fish", complete: ["bash", "zsh", "fish"] }],
@@ -12,12 +13,10 @@ export const completions: CommandSpec = {
     ["plimsoll completions fish > ~/.config/fish/completions/plimsoll.fish", "for every new fish"],
   ],
   async run({ args, io }) {
-    // Imported here because the table imports this file.
-    const { commands } = await import("../commands.ts");
     const { completionScript, shells } = await import("../completions.ts");
     const shell = shells.find((name) => name === args[0]);
     if (shell === undefined) throw new UsageError(`Completions exist for ${shells.join(", ")}, not "${args[0]}".`);
-    io.out(completionScript(shell, commands));
+    io.out(completionScript(shell, table()));
     return exitCode.ok;
   },
-};
+});

@@ -1,4 +1,7 @@
-// Who of a pool would get the request.
+// explain/: says which way a request would take, and why no other. It asks the engine's own parts, so that it cannot be of
+// another opinion; it must not know how they decide.
+
+// This file: who of a pool would get the request.
 import type { PoolSource } from "@plimsoll/balancer/src/config/plan.ts";
 import { EndpointState, SharedTable, StateCell } from "@plimsoll/balancer/src/observe/table.ts";
 import { algorithms } from "@plimsoll/balancer/src/pool/balance/table.ts";

@@ -1,5 +1,4 @@
-// explain/: says which way a request would take, and why no other. It asks the engine's own parts, so that it cannot be of
-// another opinion; it must not know how they decide.
+// The request that is asked about, as routing would see it.
 import { cookieValue, queryValue, type RequestView } from "@plimsoll/balancer/src/proxy/route/view.ts";
 import { UsageError } from "../spec.ts";
 

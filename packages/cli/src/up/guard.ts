@@ -1,4 +1,7 @@
-// Ends the instances when this program is killed without a chance to do it itself (kill -9, out of memory).
+// up/: the machine, the traffic and the terminal for `up` and `demo`; the thinking is in the balancer's control/app.
+// It must not know what is to be started, replaced or stopped when: the process manager says so.
+
+// This file ends the instances when this program is killed without a chance to do it itself (kill -9, out of memory).
 //
 // Linux could do it by PR_SET_PDEATHSIG, but that must be called between fork and exec, and reaches only the direct child,
 // not what `npm start` starts. So a tiny shell waits at a pipe: each line on it adds (+) or removes (-) a process group, and
@@ -47,7 +50,7 @@ export function startGuard(grace: number): Guard {
     });
     watcher.unref();
     const tell = (line: string): void => {
-      watcher.stdin.write(line);
+      void watcher.stdin.write(line);
       void watcher.stdin.flush();
     };
     return {

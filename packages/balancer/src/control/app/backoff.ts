@@ -1,4 +1,7 @@
-// How long a fallen instance waits before it is started again.
+// app/: runs an application as several instances for `plimsoll up`: starts, watches, replaces and stops them.
+// It must not know sockets, clocks, processes or the supervisor: the machine is a Host, traffic an EndpointsSink, both handed in.
+
+// This file: how long a fallen instance waits before it is started again.
 import type { Random } from "../../base/random.ts";
 
 /** A run that was ready for this long clears the record: what ends it then is news, not the same failure again. In ms. */

@@ -1,5 +1,4 @@
-// app/: runs an application as several instances for `plimsoll up`: starts, watches, replaces and stops them.
-// It must not know sockets, clocks, processes or the supervisor: the machine is a Host, traffic an EndpointsSink, both handed in.
+// What this folder needs of the outside: a machine to run programs on, and somebody who steers traffic.
 import type { Random } from "../../base/random.ts";
 
 /** Which of its two outputs a line came from. */
