@@ -28,7 +28,9 @@ test("pages of other sites and rebound names are kept out, before anything is do
   expect(await status("GET /status HTTP/1.1", "Host: rebound.example")).toBe(403);
   expect(await status("GET http://127.0.0.1/status HTTP/1.1", "Host: rebound.example")).not.toBe(200);
   expect(await status("POST /stop HTTP/1.1", `Host: ${host}`, "Origin: https://evil.example")).toBe(403);
-  expect(await status("POST /stop HTTP/1.1", `Host: ${host}`, "Sec-Fetch-Site: cross-site", "Content-Length: 0")).toBe(403);
+  expect(await status("POST /stop HTTP/1.1", `Host: ${host}`, "Sec-Fetch-Site: cross-site", "Content-Length: 0")).toBe(
+    403,
+  );
   expect(await status("OPTIONS /reload HTTP/1.1", `Host: ${host}`, "Origin: https://evil.example")).toBe(403);
   const answer = await raw(admin, ["GET /status HTTP/1.1", `Host: ${host}`]);
   expect(answer.toLowerCase()).not.toContain("access-control-allow");

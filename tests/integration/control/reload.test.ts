@@ -190,3 +190,36 @@ test("the admin address can move, and a taken one refuses the change", async () 
   expect(program.note().admin).toBe(`http://127.0.0.1:${port}`);
   expect((await program.status()).readiness).toBe("ready");
 }, 20_000);
+
+test("what one worker refuses happens in none, and what kills them all is refused", async () => {
+  const origin = startOrigin("old").port;
+  const other = freePort();
+  const config = (name: string) => {
+    const routes = [{ pool: "app" }, { name, match: { path: "/new" }, respond: { status: 200, body: "new" } }];
+    const side = { address: `127.0.0.1:${other}`, routes };
+    return configFor(0, [origin], { listeners: { web: { address: "127.0.0.1:0", routes }, side } });
+  };
+  const program = await run(configFor(0, [origin]), { worker: `${import.meta.dir}/picky-worker.ts` });
+  const port = await program.port();
+  const load = startLoad({ port, clients: 8, perConnection: 5 });
+  program.configure(config("refuse"));
+  for (let i = 0; i < 3; i++) {
+    const refused = await program.admin("POST", "/reload");
+    expect(refused.status).toBe(422);
+    expect(refused.json["problems"]).toEqual(["worker 1 does not want to"]);
+  }
+  for (let i = 0; i < 20; i++) expect((await get(port, "/new")).text).toBe("old");
+  await expect(get(other)).rejects.toThrow();
+  expect(load.tally.lost).toBe(0);
+  program.configure(config("die"));
+  const lost = await program.admin("POST", "/reload");
+  expect(lost.status).toBe(422);
+  expect(lost.text).toContain("every worker was lost while preparing");
+  await until("both serve again", async () => (await program.status()).workers.every((worker) => worker.serving));
+  for (let i = 0; i < 20; i++) expect((await get(port, "/new")).text).toBe("old");
+  program.configure(config("fine"));
+  expect((await program.admin("POST", "/reload")).status).toBe(200);
+  for (let i = 0; i < 20; i++) expect((await get(i % 2 === 0 ? port : other, "/new")).text).toBe("new");
+  const tally = await load.stop();
+  expect([tally.refused, tally.bad.size]).toEqual([0, 0]);
+}, 30_000);

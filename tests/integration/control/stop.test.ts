@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { startLoad } from "./load.ts";
-import { configFor, isAlive, run, Running, startOrigin, until } from "./running.ts";
+import { configFor, folder, isAlive, run, Running, startOrigin, until } from "./running.ts";
 
 test("SIGTERM: readiness turns first, requests go on during the lag and finish, exit code 0, nothing left", async () => {
   const program = await run(configFor(0, [startOrigin("late").port], { shutdown: { lag: "600ms", window: "5s" } }));
@@ -83,6 +83,34 @@ test("SIGUSR1 opens the access log again, and no line is lost over rotation and 
   expect(lines.length).toBe(40);
   for (const line of lines)
     expect(JSON.parse(line)).toMatchObject({ listener: "web", pool: "app", status: 200, fault: "" });
+}, 20_000);
+
+test("the access log can change its place and format, and a place that cannot be written refuses the change", async () => {
+  const base = folder();
+  const origin = startOrigin().port;
+  const config = (access: string, format: string) => configFor(0, [origin], { log: { access, format } });
+  const program = await run(config(join(base, "a.log"), "json"));
+  const port = await program.port();
+  const ask = async () => void (await (await fetch(`http://127.0.0.1:${port}/x`)).text());
+  const reload = async (to: object) => {
+    program.configure(to);
+    return program.admin("POST", "/reload");
+  };
+  await ask();
+  const refused = await reload(config(join(base, "missing", "b.log"), "json"));
+  expect(refused.status).toBe(422);
+  expect(refused.text).toContain("cannot open the access log");
+  await ask();
+  expect((await reload(config(join(base, "b.log"), "{method} {target} {status}"))).status).toBe(200);
+  await ask();
+  expect((await reload(config("none", "json"))).status).toBe(200);
+  await ask();
+  const status = (await program.admin("GET", "/metrics")).text;
+  program.process.kill("SIGTERM");
+  expect(await program.process.exited).toBe(0);
+  expect(readFileSync(join(base, "a.log"), "latin1").trim().split("\n").length).toBe(2);
+  expect(readFileSync(join(base, "b.log"), "latin1")).toBe("GET /x 200\n");
+  expect(status).toContain("plimsoll_access_log_dropped_total 0");
 }, 20_000);
 
 test("a second program on the same address does not start, and says so", async () => {

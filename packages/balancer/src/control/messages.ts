@@ -12,7 +12,13 @@ export interface SocketOffer {
 }
 
 export type ToWorker =
-  | { readonly kind: "begin"; readonly row: number; readonly table: string; readonly log: LogPlan }
+  | {
+      readonly kind: "begin";
+      readonly row: number;
+      readonly table: string;
+      /** Whether there is an access log, now or ever. */
+      readonly logged: boolean;
+    }
   | {
       readonly kind: "prepare";
       readonly generation: number;

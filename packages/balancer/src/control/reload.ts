@@ -72,6 +72,8 @@ export class RunningPlan {
   /** As the workers have it. */
   engine: EnginePlan = { listeners: [], pools: [] };
   generation = 0;
+  /** What the program was started with: some of it is decided for good. */
+  readonly #first: Plan;
   readonly #needs: RunningPlanNeeds;
   readonly #replacements = new Map<string, readonly EndpointPlan[]>();
   /** A generation's number is used once, also when it was refused: a late answer must not pass for another's. */
@@ -81,6 +83,7 @@ export class RunningPlan {
 
   constructor(plan: Plan, needs: RunningPlanNeeds) {
     this.plan = plan;
+    this.#first = plan;
     this.#needs = needs;
   }
 
@@ -160,7 +163,7 @@ export class RunningPlan {
     if ("problem" in attempt) return { ok: false, problems: [attempt.problem] };
     const next = attempt.claim.plan;
     const changes = [...describeChanges(this.engine, next), ...settingChanges(this.plan, plan)];
-    const notes = restartNotes(this.plan, plan);
+    const notes = restartNotes(this.#first, plan);
     if (changes.length === 0) {
       await attempt.undo();
       this.plan = plan;
@@ -227,11 +230,11 @@ function settingChanges(from: Plan, to: Plan): string[] {
   return changes;
 }
 
-function restartNotes(from: Plan, to: Plan): string[] {
+function restartNotes(first: Plan, to: Plan): string[] {
   const notes: string[] = [];
-  if (from.workers !== to.workers) notes.push("workers: another number takes effect when the program is restarted");
-  if ((from.log.access === "none") !== (to.log.access === "none")) {
-    notes.push("log.access: switching the access log on or off takes effect when the program is restarted");
+  if (first.workers !== to.workers) notes.push("workers: another number takes effect when the program is restarted");
+  if (first.log.access === "none" && to.log.access !== "none") {
+    notes.push("log.access: an access log begins when the program is restarted, because it was started without one");
   }
   return notes;
 }

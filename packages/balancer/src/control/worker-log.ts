@@ -1,25 +1,29 @@
 // The access log of a worker over reloads: the engine keeps one sink, what is behind it changes.
 import { after } from "../net/clock.ts";
-import { compileAccessFormat } from "../observe/access-format.ts";
 import { openAccessLog, type AccessLog } from "../observe/access-log.ts";
 import type { AccessRecord, AccessSink } from "../observe/access-record.ts";
 import { WorkerCell, type SharedTable } from "../observe/table.ts";
 import type { LogPlan } from "../config/plan.ts";
 
-type Tell = (level: "warn" | "error", name: string, text: string) => void;
+/** A log that is open and waits for its turn. */
+interface Next {
+  readonly plan: LogPlan;
+  readonly log: AccessLog | null;
+}
 
 /** The sink that a worker's engine gets. */
 export class WorkerLog implements AccessSink {
   readonly #cells: Float64Array;
   readonly #own: number;
-  readonly #tell: Tell;
+  readonly #tell: (text: string) => void;
   #plan: LogPlan = { access: "none", format: "json" };
   #log: AccessLog | null = null;
+  #next: Next | null = null;
   /** Counted by logs that were closed, and by processes that had this row before. */
   #takenBefore: number;
   #droppedBefore: number;
 
-  constructor(table: SharedTable, row: number, tell: Tell) {
+  constructor(table: SharedTable, row: number, tell: (text: string) => void) {
     this.#cells = table.cells;
     this.#own = table.worker(row);
     this.#tell = tell;
@@ -31,28 +35,37 @@ export class WorkerLog implements AccessSink {
     this.#log?.exchange(record);
   }
 
-  /** Whether a plan could be used; "" or the problem. */
-  check(plan: LogPlan): string {
-    const format = compileAccessFormat(plan.format);
-    return typeof format === "function" ? "" : format.problem;
+  /** Opens what another plan asks for, beside what is in use; "" or why that cannot be. `commit` or `discard` follows. */
+  prepare(plan: LogPlan): string {
+    this.discard();
+    if (plan.access === this.#plan.access && plan.format === this.#plan.format) return "";
+    if (plan.access === "none") {
+      this.#next = { plan, log: null };
+      return "";
+    }
+    const opened = openAccessLog(plan.access, plan.format, {
+      later: (ms, run) => void after(ms, run),
+      onTrouble: (cause) => this.#tell(`the access log ${plan.access} fails: ${cause}`),
+    });
+    if ("problem" in opened) return opened.problem;
+    this.#next = { plan, log: opened };
+    return "";
   }
 
-  /** Changes to another plan; "" or why the old one goes on. */
-  use(plan: LogPlan): string {
-    if (plan.access === this.#plan.access && plan.format === this.#plan.format) return "";
-    let next: AccessLog | null = null;
-    if (plan.access !== "none") {
-      const opened = openAccessLog(plan.access, plan.format, {
-        later: (ms, run) => void after(ms, run),
-        onTrouble: (cause) => this.#tell("warn", "log.trouble", `the access log ${plan.access} fails: ${cause}`),
-      });
-      if ("problem" in opened) return opened.problem;
-      next = opened;
-    }
+  /** Changes to what was prepared. */
+  commit(): void {
+    const next = this.#next;
+    if (next === null) return;
+    this.#next = null;
     this.#leave();
-    this.#log = next;
-    this.#plan = plan;
-    return "";
+    this.#log = next.log;
+    this.#plan = next.plan;
+  }
+
+  /** Gives up what was prepared. */
+  discard(): void {
+    void this.#next?.log?.close();
+    this.#next = null;
   }
 
   reopen(): void {

@@ -117,11 +117,11 @@ class Worker {
     this.#cells[this.#own + WorkerCell.started] = systemClock.wall();
     const wheel = new Wheel(systemClock.now());
     startWheel(wheel, systemClock);
-    this.#log = new WorkerLog(table, message.row, (level, name, text) =>
-      tell({ kind: "event", level, name, text, fields: {} }),
-    );
-    const problem = this.#log.use(message.log);
-    if (problem !== "") tell({ kind: "event", level: "error", name: "log.trouble", text: problem, fields: {} });
+    if (message.logged) {
+      this.#log = new WorkerLog(table, message.row, (text) =>
+        tell({ kind: "event", level: "warn", name: "log.trouble", text, fields: {} }),
+      );
+    }
     const engine = this.#createEngine({
       transport: createBunTransport(),
       clock: systemClock,
@@ -129,7 +129,7 @@ class Worker {
       wheel,
       table,
       row: message.row,
-      log: message.log.access === "none" ? null : this.#log,
+      log: this.#log,
     });
     this.#engine = engine;
     every(tickInterval, () => engine.tick(systemClock.now()));
@@ -163,10 +163,13 @@ class Worker {
     for (const key of message.fresh) {
       if (!fresh.has(key)) return `the socket of ${key} did not arrive`;
     }
-    const logProblem = this.#log?.check(message.log) ?? "";
+    const logProblem = this.#log?.prepare(message.log) ?? "";
     if (logProblem !== "") return logProblem;
     const prepared = this.#engine.prepare(message.plan);
-    if ("problem" in prepared) return prepared.problem;
+    if ("problem" in prepared) {
+      this.#log?.discard();
+      return prepared.problem;
+    }
     this.#waiting = { generation: message.generation, prepared, message, fresh };
     return "";
   }
@@ -176,6 +179,7 @@ class Worker {
     this.#waiting = null;
     if (waiting === null) return;
     waiting.prepared.discard();
+    this.#log?.discard();
     closeAll(waiting.fresh);
   }
 
@@ -188,8 +192,7 @@ class Worker {
     prepared.commit();
     this.#window = message.window;
     const problem = this.#accept(message.plan, message.sockets, fresh);
-    const logProblem = this.#log?.use(message.log) ?? "";
-    if (logProblem !== "") tell({ kind: "event", level: "error", name: "log.trouble", text: logProblem, fields: {} });
+    this.#log?.commit();
     this.#cells[this.#own + WorkerCell.snapshot] = generation;
     return problem;
   }

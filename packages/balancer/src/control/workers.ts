@@ -62,6 +62,8 @@ export class Workers {
     log: { access: "none", format: "json" },
     window: 0,
   };
+  /** Decided once: an engine that was made without a log spares itself the work for it. */
+  #logged = false;
   #stopping = false;
   #changed: (() => void)[] = [];
   #stopWatching: () => void = () => {};
@@ -88,6 +90,7 @@ export class Workers {
   /** Starts every row; resolves with "" when all serve `first`, or with why that cannot be. */
   async start(first: Snapshot): Promise<string> {
     this.#current = first;
+    this.#logged = first.log.access !== "none";
     if (this.#stopping) return "the program was told to stop";
     this.#stopWatching = this.#options.timers.every(1000, () => this.#watch());
     for (const row of this.#rows) void this.#run(row);
@@ -217,7 +220,7 @@ export class Workers {
   }
 
   async #bringUp(process: WorkerProcess, table: string): Promise<string> {
-    const begun = await process.begin({ table, log: this.#current.log }, patience);
+    const begun = await process.begin({ table, logged: this.#logged }, patience);
     if (!begun.ok) return begun.problem;
     while (process.committed !== this.#current.generation) {
       const { sockets, ...message } = this.#current;
