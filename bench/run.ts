@@ -7,6 +7,7 @@ import { holdIdle, measureMemory, measureRate, type MemorySample, type RateSampl
 import { startOrigin } from "./origin.ts";
 import type { Rival, RunningRival } from "./rivals/rival.ts";
 import type { Scale, Scenario } from "./scenarios/scenario.ts";
+import { takeTurn } from "./turn.ts";
 
 export interface RunOptions {
   readonly scale: Scale;
@@ -38,6 +39,7 @@ export async function runScenario(
   options: RunOptions,
   say: (text: string) => void,
 ): Promise<ScenarioResult> {
+  const endTurn = await takeTurn(() => say("  waiting: another measurement runs on this machine"));
   const folder = mkdtempSync(join(tmpdir(), "plimsoll-bench-"));
   const programs: Program[] = [];
   try {
@@ -51,6 +53,7 @@ export async function runScenario(
     // The last one first: clients, balancers, origin. In order, so that each clears away its own files.
     for (const program of programs.reverse()) await program.stop(3000);
     rmSync(folder, { recursive: true, force: true });
+    await endTurn();
   }
 }
 
