@@ -48,15 +48,15 @@ function splitName(text: string): readonly [pool: string, endpoint: string] {
 
 async function waitUntilEmpty(admin: string, pool: string, endpoint: string, io: Io): Promise<void> {
   let shown = "";
-  for (;;) {
+  // Workers see the new state at their next tick: one look with nothing in flight may have been too early.
+  for (let empty = 0; empty < 2; await Bun.sleep(200)) {
     const status = await askStatus(admin);
     const found = status.pools.find(({ name }) => name === pool)?.endpoints.find(({ id }) => id === endpoint);
     if (found === undefined) throw new CommandError(`${pool}/${endpoint} is gone.`);
     const left = `${found.inFlight} in flight, ${found.tunnels} tunnels`;
     if (left !== shown) io.err(`${left}\n`);
     shown = left;
-    if (found.inFlight === 0 && found.tunnels === 0) break;
-    await Bun.sleep(200);
+    empty = found.inFlight === 0 && found.tunnels === 0 ? empty + 1 : 0;
   }
   io.out(`Nothing is in flight at ${pool}/${endpoint} any more.\n`);
 }

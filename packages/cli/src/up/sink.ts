@@ -1,5 +1,5 @@
 // Steers the balancer's traffic to the instances that the process manager names.
-import type { EndpointsSink } from "@plimsoll/balancer/src/control/app/host.ts";
+import type { AppEndpoint, EndpointsSink } from "@plimsoll/balancer/src/control/app/host.ts";
 import type { EndpointStatus } from "@plimsoll/balancer/src/control/status.ts";
 import type { Supervisor } from "@plimsoll/balancer/src/control/supervisor.ts";
 
@@ -7,9 +7,6 @@ import type { Supervisor } from "@plimsoll/balancer/src/control/supervisor.ts";
 const look = 20;
 /** How long a new endpoint may take from its first probe into rotation, in ms. */
 const rotationPatience = 15_000;
-/** Looks in a row with nothing in flight before an endpoint counts as empty: a pick that was under way shows up in between. */
-const emptyLooks = 3;
-
 /** What of the supervisor is used. */
 export type Traffic = Pick<Supervisor, "updateEndpoints" | "setEndpointState" | "status">;
 
@@ -21,6 +18,15 @@ export function trafficSink(
   trouble: (text: string) => void,
 ): EndpointsSink {
   const known = new Set<string>();
+  const draining = new Set<string>();
+  let current: readonly AppEndpoint[] = [];
+  // Weight 0 takes an endpoint out of every worker's rotation, and the workers acknowledge it, which they do not for a state:
+  // that they read from the shared table when they come to it. Afterwards "nothing in flight" stays true.
+  const apply = () =>
+    traffic.updateEndpoints(
+      pool,
+      current.map((endpoint) => ({ ...endpoint, weight: draining.has(endpoint.id) ? 0 : 1 })),
+    );
   const find = (id: string): EndpointStatus | undefined =>
     traffic
       .status()
@@ -29,14 +35,19 @@ export function trafficSink(
 
   return {
     async set(endpoints) {
-      const result = await traffic.updateEndpoints(pool, endpoints);
+      current = endpoints;
+      const result = await apply();
       if (!result.ok) {
         trouble(`the balancer does not take these endpoints: ${result.problems.join("; ")}`);
         return false;
       }
       const fresh = endpoints.filter(({ id }) => !known.has(id)).map(({ id }) => id);
       for (const id of fresh) known.add(id);
-      for (const id of known) if (!endpoints.some((endpoint) => endpoint.id === id)) known.delete(id);
+      for (const id of known) {
+        if (endpoints.some((endpoint) => endpoint.id === id)) continue;
+        known.delete(id);
+        draining.delete(id);
+      }
       const waiting = (id: string): boolean => ["unknown", "unready"].includes(find(id)?.state ?? "gone");
       const late = await whileTrue(() => fresh.some(waiting), rotationPatience);
       for (const id of late ? fresh.filter(waiting) : []) {
@@ -48,12 +59,12 @@ export function trafficSink(
       const problem = traffic.setEndpointState(pool, id, "draining", "it is being replaced");
       // It has fallen in the meantime, and is out of the list already.
       if (problem !== "") return;
-      let empty = 0;
+      draining.add(id);
+      const result = await apply();
+      if (!result.ok) trouble(`the balancer does not let go of ${id}: ${result.problems.join("; ")}`);
       const busy = (): boolean => {
         const endpoint = find(id);
-        if (endpoint === undefined) return false;
-        empty = endpoint.inFlight + endpoint.tunnels > 0 ? 0 : empty + 1;
-        return empty < emptyLooks;
+        return endpoint !== undefined && endpoint.inFlight + endpoint.tunnels > 0;
       };
       if (!(await whileTrue(busy, window))) return;
       const left = find(id);
