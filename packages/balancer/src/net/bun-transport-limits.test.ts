@@ -97,7 +97,8 @@ describe("back-pressure", () => {
     await sink.seen.seen("end");
     expect(sink.seen.bytes).toBe(total);
     expect(mostKept).toBeGreaterThan(0);
-    expect(most - before).toBeLessThan(96_000_000);
+    // Garbage not yet collected is part of it; a relay that buffers would stand at 256 MB.
+    expect(most - before).toBeLessThan(160_000_000);
   });
 });
 
@@ -122,7 +123,10 @@ describe("descriptors", () => {
     await new Promise<void>((resolve) => {
       const next = () => {
         if (left === 0) return;
-        const way = left-- % 6;
+        // Nine of ten by reset, which leaves no TIME-WAIT: ten thousand of those on loopback make later connects in the
+        // same minute meet dropped SYNs, each worth a second.
+        const way = left % 10 === 0 ? (left / 10) % 6 : (left % 2) * 3;
+        left--;
         const connection: Connection = transport.connect(address, {
           ...quiet,
           onOpen() {
@@ -140,7 +144,7 @@ describe("descriptors", () => {
     });
     while (descriptors() > before) await passed(5);
     expect(descriptors()).toBe(before);
-  }, 30_000);
+  }, 60_000);
 
   test("at the limit accepting stops without refusing, and goes on when there is room", async () => {
     const via = createBunTransport({ maxConnections: 16 });

@@ -115,12 +115,12 @@ test("random lives of connections keep every promise and leave no descriptor", a
       }
       expect(sides.map((side) => side.broken)).toEqual(["", ""]);
     }),
-    { numRuns: 300 },
+    { numRuns: 150 },
   );
   while (readdirSync("/proc/self/fd").length > before) await turn();
   listener.close();
   expect(defects).toEqual([]);
-}, 30_000);
+}, 60_000);
 
 function turn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 1));
