@@ -123,8 +123,7 @@ describe("descriptors", () => {
     await new Promise<void>((resolve) => {
       const next = () => {
         if (left === 0) return;
-        // Nine of ten by reset, which leaves no TIME-WAIT: ten thousand of those on loopback make later connects in the
-        // same minute meet dropped SYNs, each worth a second.
+        // Nine of ten by reset, which leaves no TIME-WAIT behind for the tests that come after.
         const way = left % 10 === 0 ? (left / 10) % 6 : (left % 2) * 3;
         left--;
         const connection: Connection = transport.connect(address, {
