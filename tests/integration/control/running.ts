@@ -87,7 +87,8 @@ export class Running {
   readonly file: string;
   readonly runtime: string;
   readonly process: Bun.Subprocess<"ignore", "pipe", "pipe">;
-  readonly #read: Promise<unknown>;
+  /** Resolves when everything that the program wrote has been read. */
+  readonly read: Promise<unknown>;
 
   constructor(config: object, options: RunOptions = {}) {
     const folder = mkdtempSync(join(tmpdir(), "control-test-"));
@@ -105,13 +106,13 @@ export class Running {
       ],
       { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, XDG_RUNTIME_DIR: this.runtime } },
     );
-    this.#read = Promise.all([this.#readEvents(), this.#readOutput()]);
+    this.read = Promise.all([this.readEvents(), this.readOutput()]);
     later(async () => {
       const workers = this.workerPids();
       this.process.kill("SIGKILL");
       await this.process.exited;
       for (const pid of workers) killIfAlive(pid);
-      await this.#read;
+      await this.read;
       rmSync(folder, { recursive: true });
     });
   }

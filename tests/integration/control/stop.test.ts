@@ -85,6 +85,19 @@ test("SIGUSR1 opens the access log again, and no line is lost over rotation and 
     expect(JSON.parse(line)).toMatchObject({ listener: "web", pool: "app", status: 200, fault: "" });
 }, 20_000);
 
+test("two workers write to one pipe and tear no line", async () => {
+  const program = await run(configFor(0, [startOrigin().port], { log: { access: "stdout", format: "json" } }));
+  const load = startLoad({ port: await program.port(), clients: 8, perConnection: 100 });
+  await until("enough is served", () => load.tally.answered > 2000);
+  const tally = await load.stop();
+  program.process.kill("SIGTERM");
+  expect(await program.process.exited).toBe(0);
+  await program.read;
+  const lines = program.output.join("").trim().split("\n");
+  expect(lines.length).toBe(tally.answered);
+  for (const line of lines) expect(JSON.parse(line)).toMatchObject({ target: "/load", status: 200 });
+}, 20_000);
+
 test("the access log can change its place and format, and a place that cannot be written refuses the change", async () => {
   const base = folder();
   const origin = startOrigin().port;

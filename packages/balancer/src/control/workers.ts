@@ -27,8 +27,8 @@ export interface WorkersOptions {
 
 /** Ms that a worker may take for a step before it counts as hung: building 10,000 routes takes well under one second. */
 const patience = 10_000;
-/** A worker that exits sooner after its start than this has crashed at once. */
-const soon = 10_000;
+/** A worker that exits before it served for this long has crashed at once; one that was killed later is simply replaced. */
+const soon = 1_000;
 const firstBackoff = 100;
 const longestBackoff = 5_000;
 /** Ms beyond the window for a stopping worker to close its log and exit. */
@@ -40,8 +40,9 @@ interface Row {
   readonly index: number;
   process: WorkerProcess | null;
   serving: boolean;
-  startedAt: number;
-  /** Exits in a row, each soon after its start. */
+  /** Clock ms. */
+  servingSince: number;
+  /** Exits in a row, each before it had served for long. */
   crashes: number;
   lastProblem: string;
   beat: number;
@@ -74,7 +75,7 @@ export class Workers {
       index,
       process: null,
       serving: false,
-      startedAt: 0,
+      servingSince: 0,
       crashes: 0,
       lastProblem: "",
       beat: 0,
@@ -190,7 +191,6 @@ export class Workers {
   /** One process from its start to the moment it serves the current snapshot. */
   async #run(row: Row): Promise<void> {
     const { command, timers, tablePath, log, clock } = this.#options;
-    row.startedAt = clock.now();
     row.silent = 0;
     row.lastProblem = "";
     let process: WorkerProcess;
@@ -215,6 +215,7 @@ export class Workers {
       return;
     }
     row.serving = true;
+    row.servingSince = clock.now();
     this.#tell("info", "worker.serving", row, `worker ${row.index} serves`, { generation: process.committed });
     this.#wakeAll();
   }
@@ -243,6 +244,7 @@ export class Workers {
     if (this.#stopping) return;
     const served = row.serving;
     row.serving = false;
+    if (served && this.#options.clock.now() - row.servingSince >= soon) row.crashes = 0;
     // Before another process gets this row: nothing of the dead one is in flight any more.
     this.#options.table.clearGauges(row.index);
     this.restarts++;
@@ -250,8 +252,7 @@ export class Workers {
   }
 
   #lost(row: Row, problem: string, exit?: WorkerExit): void {
-    const crashedSoon = this.#options.clock.now() - row.startedAt < soon;
-    row.crashes = crashedSoon ? row.crashes + 1 : 1;
+    row.crashes++;
     row.lastProblem = problem;
     const delay = row.crashes < 2 ? 0 : Math.min(longestBackoff, firstBackoff * 2 ** (row.crashes - 2));
     this.#tell(

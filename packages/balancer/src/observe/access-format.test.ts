@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import fc from "fast-check";
 import { accessFields, compileAccessFormat, type AccessFormatter } from "./access-format.ts";
 import { blankAccessRecord, type AccessRecord } from "./access-record.ts";
@@ -127,4 +129,9 @@ test("a monstrous value is cut and marked", () => {
   const line = compiled("json")(sample({ target: `/${"\u0000".repeat(100_000)}` }));
   expect(line.length).toBeLessThan(30_000);
   expect((JSON.parse(line) as { target: string }).target.endsWith("...")).toBe(true);
+});
+
+test("every field is documented", () => {
+  const text = readFileSync(join(import.meta.dir, "../../../../docs/access-log.md"), "utf8");
+  for (const name of accessFields) expect(text).toContain(`\`${name}\``);
 });
