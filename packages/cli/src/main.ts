@@ -1,5 +1,6 @@
 // The entry: bin/plimsoll.mjs starts this file under Bun.
 import { writeSync } from "node:fs";
+import { workerWord } from "@plimsoll/balancer/src/control/worker-command.ts";
 import { commands } from "./commands.ts";
 import { runProgram } from "./program.ts";
 import type { Io } from "./spec.ts";
@@ -12,6 +13,12 @@ const io: Io = {
   cwd: process.cwd(),
   colour: mayColour(),
 };
+
+// In a single executable the workers are this program too.
+if (process.argv[2] === workerWord) {
+  await import("@plimsoll/balancer/src/control/worker-entry.ts");
+  await new Promise(() => {});
+}
 
 try {
   process.exitCode = await runProgram(commands, process.argv.slice(2), io, versionFacts().version);

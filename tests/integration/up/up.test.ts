@@ -137,6 +137,21 @@ describe("the end", () => {
     expect(survivors(groups(program))).toEqual([]);
   });
 
+  test("killed with -9: instances and workers go as well", async () => {
+    await using program = up(["-n", "2", "--grace", "2s"]);
+    const url = await program.says(/all 2 instances are ready behind (\S+)/);
+    const own = groups(program);
+    program.signal("SIGKILL");
+    await program.exited;
+    await until("the instances are gone", () => survivors(own).length === 0);
+    await until("nobody listens any more", () =>
+      fetch(url).then(
+        () => false,
+        () => true,
+      ),
+    );
+  });
+
   test("a port that is taken: said at once, before any instance is started", async () => {
     const taken = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
     await using program = up(["--port", String(taken.port)]);
