@@ -106,7 +106,7 @@ export class Running {
       ],
       { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, XDG_RUNTIME_DIR: this.runtime } },
     );
-    this.read = Promise.all([this.readEvents(), this.readOutput()]);
+    this.read = Promise.all([this.#readEvents(), this.#readOutput()]);
     later(async () => {
       const workers = this.workerPids();
       this.process.kill("SIGKILL");
