@@ -1,6 +1,7 @@
 // One balancer under one load: what is read before, during and after.
 import { join } from "node:path";
-import { type Program, startProgram, waitForPort } from "@plimsoll/testbed/processes";
+import { type Program, startProgram } from "@plimsoll/testbed/processes";
+import { eventually } from "@plimsoll/testbed/waiting";
 import { cores, pinned } from "./cores.ts";
 import { endpoints } from "./origin.ts";
 import type { Rival, RunningRival, Setting } from "./rivals/rival.ts";
@@ -46,18 +47,25 @@ export async function startRival(
   const argv = pinned(cores.balancer, command.argv);
   const program = await startProgram(argv, { ...(command.env && { env: command.env }), timeout: 60_000 });
   try {
-    await program.orEnd(waitForPort(setting.port, "127.0.0.1", 60_000));
-    const path = scenario.load(scale).paths[0] ?? "/";
-    const answer = await fetch(`http://127.0.0.1:${setting.port}${path}`, { headers: { connection: "close" } });
-    await answer.arrayBuffer();
-    // An origin without such a file says 404, which is an answer of the origin, too: the load counts those.
-    if (answer.status >= 500) throw new Error(`${rival.name} answers ${answer.status} to ${path}`);
+    const url = `http://127.0.0.1:${setting.port}${scenario.load(scale).paths[0] ?? "/"}`;
+    await program.orEnd(eventually(`${rival.name} to answer`, () => answers(url), 60_000, 50));
   } catch (error) {
     await program.stop(3000);
     const last = program.output.trim().split("\n").slice(-5).join(" | ");
     throw new Error(`${error instanceof Error ? error.message : String(error)}; it said: ${last}`, { cause: error });
   }
   return { rival, program, setting };
+}
+
+/** Whether the origin's answer comes through. A 404 is one, too: the origin has no files for some of the paths. */
+async function answers(url: string): Promise<boolean> {
+  try {
+    const answer = await fetch(url, { headers: { connection: "close" } });
+    await answer.arrayBuffer();
+    return answer.status < 500;
+  } catch {
+    return false;
+  }
 }
 
 /** Opens connections that rest, in a process of their own. */
