@@ -16,6 +16,7 @@ import { CurrentRequest } from "./current-request.ts";
 import type { EngineContext } from "./engine-context.ts";
 import { updateDate } from "./http-date.ts";
 import { ListenerState } from "./listener-state.ts";
+import { settle } from "./outbox.ts";
 import { seedRequestIds } from "./request-id.ts";
 
 export interface EngineOptions {
@@ -97,6 +98,7 @@ export function createEngine(options: EngineOptions): Engine {
     for (const [name, state] of listeners) if (!next.listeners.has(name)) leave(name, state);
     for (const pool of next.pools.values()) pool.tick(clock.now(), clock.wall());
     table.cells[context.own + WorkerCell.snapshot]!++;
+    settle();
   }
 
   /** No new connections, no further requests on the open ones. */
@@ -156,6 +158,8 @@ export function createEngine(options: EngineOptions): Engine {
       for (const pool of snapshot?.pools.values() ?? []) pool.tick(now, wall);
       for (const pool of removed) pool.tick(now, wall);
       if (removed.length > 0) removed = removed.filter((pool) => pool.waiting > 0);
+      // What left a queue, served or timed out, has written: no event of the network follows that would send it.
+      settle();
       for (const state of leaving) if (state.open === 0) leaving.delete(state);
       if (stopping === null) return;
       if (now >= stopping.at) for (const state of leaving) for (const session of sessionsOf(state)) session.cut();

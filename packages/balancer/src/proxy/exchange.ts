@@ -249,6 +249,8 @@ export class Exchange implements AnswerSink, Waiter {
   ready(endpoint: Endpoint): void {
     this.queueMs = this.#context.clock.now() - this.queuedAt;
     this.#send(endpoint);
+    // Whoever waited holds its body back; on a reused connection no `opened` will ask for it.
+    if (this.stage === Stage.sending) this.#client.requestWanted();
   }
 
   timedOut(): void {
@@ -345,6 +347,7 @@ export class Exchange implements AnswerSink, Waiter {
     this.sentAt = this.startedAt;
     this.firstByteAt = 0;
     this.connectMs = this.queueMs = -1;
+    this.reused = false;
     this.requestId = "";
     this.#bodySent = false;
     this.#requestDone = head.framing === Framing.none || (head.framing === Framing.length && head.contentLength === 0);

@@ -10,7 +10,7 @@ const scratch = Buffer.allocUnsafeSlow(128 * 1024);
 let scratchTo = 0;
 let scratchOwner: Outbox | null = null;
 
-/** Hands what is gathered to the kernel. Every entry from the network into the engine ends with this. */
+/** Hands what is gathered to the kernel. Every entry into the engine, from the network or a tick, ends with this. */
 export function settle(): void {
   if (scratchOwner !== null) scratchOwner.flush();
 }

@@ -84,20 +84,19 @@ export class UpstreamSession implements ConnectionHandler, IdleConnection, Answe
   /** The request is complete: the endpoint's turn. */
   requestSent(): void {
     this.#requestDone = true;
-    if (!this.#reader.inBody) this.#arm(this.#timeouts.firstByte);
+    this.#watch();
   }
 
   /** After request bytes were written: while the endpoint does not take them, it is on the clock. */
   watchUpload(): void {
-    if (this.outbox.blocked) this.#arm(this.#timeouts.idle);
-    else if (!this.#requestDone && !this.#reader.inBody) this.#context.wheel.disarm(this.#timer);
+    if (this.outbox.blocked || !this.#requestDone) this.#watch();
   }
 
   /** Reading goes on: the client caught up. */
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    if (this.#reader.inBody) this.#arm(this.#timeouts.idle);
+    this.#watch();
     this.connection?.resume();
   }
 
@@ -148,7 +147,7 @@ export class UpstreamSession implements ConnectionHandler, IdleConnection, Answe
     const { sink } = this;
     if (sink === null || this.#paused || !sink.congested()) return;
     this.#paused = true;
-    this.#context.wheel.disarm(this.#timer);
+    this.#watch();
     this.connection?.pause();
   }
 
@@ -157,8 +156,7 @@ export class UpstreamSession implements ConnectionHandler, IdleConnection, Answe
       this.watchUpload();
       return;
     }
-    if (this.#requestDone) this.requestSent();
-    else this.watchUpload();
+    this.#watch();
     this.sink?.drained();
     settle();
   }
@@ -261,6 +259,17 @@ export class UpstreamSession implements ConnectionHandler, IdleConnection, Answe
     this.outbox.connection = null;
     if (abruptly) connection?.reset();
     else connection?.close();
+  }
+
+  /** Puts the endpoint on the clock for what is its turn now; nothing while somebody else's slowness holds it up. */
+  #watch(): void {
+    if (this.#phase !== Phase.busy) return;
+    const { firstByte, idle } = this.#timeouts;
+    if (this.outbox.blocked) this.#arm(idle);
+    else if (this.#paused) this.#context.wheel.disarm(this.#timer);
+    else if (this.#reader.inBody) this.#arm(idle);
+    else if (this.#requestDone) this.#arm(firstByte);
+    else this.#context.wheel.disarm(this.#timer);
   }
 
   #arm(ms: number): void {
