@@ -1,6 +1,8 @@
 // The admin API over real sockets: who is let in, and what a scraper gets.
-import { expect, test } from "bun:test";
-import { configFor, run, startOrigin } from "./running.ts";
+import { afterEach, expect, test } from "bun:test";
+import { cleanUp, configFor, run, startOrigin } from "./running.ts";
+
+afterEach(cleanUp);
 
 /** Sends bytes as they are, and reads until the connection ends. */
 async function raw(url: string, lines: readonly string[], body = ""): Promise<string> {

@@ -1,6 +1,8 @@
 // What probes say decides who gets requests, in every worker, and what is said is true.
-import { expect, test } from "bun:test";
-import { configFor, later, run, startOrigin, until } from "./running.ts";
+import { afterEach, expect, test } from "bun:test";
+import { cleanUp, configFor, later, run, startOrigin, until } from "./running.ts";
+
+afterEach(cleanUp);
 
 /** An origin whose readiness is switched by the test, and that counts what it is asked. */
 function switchable(body: string) {

@@ -1,5 +1,4 @@
 // A balancer in processes of its own, with an origin behind it, for the tests of this folder.
-import { afterEach } from "bun:test";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,9 +13,22 @@ export interface LoggedEvent {
 }
 
 const cleanups: (() => void | Promise<void>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
+
+/**
+ * Ends and removes what a test began. Each test file registers it with `afterEach` itself: a hook that is registered here
+ * would belong to the first file alone that imports this one.
+ */
+export async function cleanUp(): Promise<void> {
+  const problems: unknown[] = [];
+  for (const cleanup of cleanups.splice(0).reverse()) {
+    try {
+      await cleanup();
+    } catch (error) {
+      problems.push(error);
+    }
+  }
+  if (problems.length > 0) throw new AggregateError(problems, "not everything could be cleaned up");
+}
 
 /** Does something when the test is over, last registered first. */
 export function later(cleanup: () => void | Promise<void>): void {

@@ -1,9 +1,11 @@
 // How the program ends, and what it tells of itself until then.
-import { expect, test } from "bun:test";
+import { afterEach, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { startLoad } from "./load.ts";
-import { configFor, folder, isAlive, run, Running, startOrigin, until } from "./running.ts";
+import { cleanUp, configFor, folder, isAlive, run, Running, startOrigin, until } from "./running.ts";
+
+afterEach(cleanUp);
 
 test("SIGTERM: readiness turns first, requests go on during the lag and finish, exit code 0, nothing left", async () => {
   const program = await run(configFor(0, [startOrigin("late").port], { shutdown: { lag: "600ms", window: "5s" } }));

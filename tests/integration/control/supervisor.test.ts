@@ -1,5 +1,5 @@
 // The supervisor's own API, in this process, with real workers: what `up` and discovery use.
-import { expect, test } from "bun:test";
+import { afterEach, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { disk, loadConfig } from "../../../packages/balancer/src/config/index.ts";
 import {
@@ -8,7 +8,9 @@ import {
   type SupervisorOptions,
 } from "../../../packages/balancer/src/control/supervisor.ts";
 import { startLoad } from "./load.ts";
-import { configFor, folder, isAlive, later, startOrigin, until } from "./running.ts";
+import { cleanUp, configFor, folder, isAlive, later, startOrigin, until } from "./running.ts";
+
+afterEach(cleanUp);
 
 function options(
   config: object,

@@ -1,7 +1,9 @@
 // Workers die, hang and come back; clients of the others never notice.
-import { expect, test } from "bun:test";
+import { afterEach, expect, test } from "bun:test";
 import { startLoad } from "./load.ts";
-import { configFor, isAlive, run, Running, startOrigin, until } from "./running.ts";
+import { cleanUp, configFor, isAlive, run, Running, startOrigin, until } from "./running.ts";
+
+afterEach(cleanUp);
 
 test("a worker killed with -9 under load is replaced within a second, and no connection is ever refused", async () => {
   const program = await run(configFor(0, [startOrigin().port]));

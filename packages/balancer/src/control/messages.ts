@@ -40,6 +40,7 @@ export type FromWorker =
   | { readonly kind: "hello" }
   | { readonly kind: "prepared"; readonly generation: number; readonly problem: string }
   | { readonly kind: "committed"; readonly generation: number; readonly problem: string }
+  | { readonly kind: "discarded"; readonly generation: number; readonly problem: string }
   | {
       readonly kind: "event";
       readonly level: LogLevel;

@@ -172,7 +172,7 @@ export class RunningPlan {
     const snapshot = this.#snapshot(plan, next, ++this.#lastGeneration);
     const { problem, prepared } = await workers.prepare(snapshot);
     if (problem !== "") {
-      workers.discard(snapshot.generation, prepared);
+      await workers.discard(snapshot.generation, prepared);
       await attempt.undo();
       return { ok: false, problems: [problem] };
     }

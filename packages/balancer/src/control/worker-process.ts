@@ -29,7 +29,7 @@ export interface WorkerProcessOptions {
 /** Below the kernel's limit for one message, and their keys below that for its payload. */
 const descriptorsAtOnce = 100;
 
-type Step = "hello" | "prepared" | "committed";
+type Step = "hello" | "prepared" | "committed" | "discarded";
 /** The part of a prepare message that the caller decides. */
 export type PrepareMessage = Omit<ToWorker & { kind: "prepare" }, "kind" | "fresh" | "sockets">;
 
@@ -115,8 +115,10 @@ export class WorkerProcess {
   }
 
   /** Has it forget the snapshot that it prepared, and the sockets that came with it. */
-  discard(generation: number): void {
+  discard(generation: number, patience: number): Promise<StepResult> {
+    const answer = this.#answer("discarded", generation, patience);
     this.#send({ kind: "discard", generation });
+    return answer;
   }
 
   reopen(): void {

@@ -83,6 +83,7 @@ class Worker {
         return;
       case "discard":
         if (this.#waiting?.generation === message.generation) this.#discard();
+        tell({ kind: "discarded", generation: message.generation, problem: "" });
         return;
       case "reopen":
         this.#log?.reopen();

@@ -128,8 +128,9 @@ export class Workers {
     return { problem, prepared: [] };
   }
 
-  discard(generation: number, prepared: readonly WorkerProcess[]): void {
-    for (const process of prepared) process.discard(generation);
+  /** Resolves when nobody holds on to what came with `generation`: until then its addresses are taken, by ourselves. */
+  async discard(generation: number, prepared: readonly WorkerProcess[]): Promise<void> {
+    await Promise.all(prepared.map((process) => process.discard(generation, patience)));
   }
 
   /** From here on `next` is what workers run. Resolves when all that prepared it do. */
@@ -229,7 +230,7 @@ export class Workers {
       if (!prepared.ok) return prepared.problem;
       // A change that was applied meanwhile: what was just built is out of date before its first request.
       if (message.generation !== this.#current.generation) {
-        process.discard(message.generation);
+        await process.discard(message.generation, patience);
         continue;
       }
       const committed = await process.commit(message.generation, sockets, patience);

@@ -38,6 +38,7 @@ interface Timer {
 export class FakeHost implements Host {
   readonly programs: FakeProgram[] = [];
   readonly random = (): number => 1;
+  portsLeft = Infinity;
   readonly #script: (name: string, nth: number) => Script | string;
   readonly #answers = new Map<number, { from: number; status: number; gone: () => boolean }>();
   #timers: Timer[] = [];
@@ -74,7 +75,7 @@ export class FakeHost implements Host {
   }
 
   freePort(): Promise<number> {
-    return Promise.resolve(++this.#port);
+    return Promise.resolve(this.portsLeft-- > 0 ? ++this.#port : 0);
   }
 
   knock(port: number): Promise<Knock> {

@@ -48,7 +48,7 @@ export interface Host {
   readonly random: Random;
   /** Runs `then` once after `ms`; the returned function takes that back. */
   after(ms: number, then: () => void): () => void;
-  /** A port that nobody uses now and that was not handed out lately. */
+  /** A port that nobody uses now and that was not handed out lately; 0 when there is none. Never rejects. */
   freePort(): Promise<number>;
   /** Starts a program; a text says why it could not be started. */
   spawn(options: SpawnOptions): ProcessGroup | string;

@@ -88,6 +88,18 @@ describe("starting", () => {
     expect(await started).toContain("no such program: nmp");
   });
 
+  test("says so when no port is left, and goes on with those that run", async () => {
+    const { host, sink, manager, events } = stage(() => ({ listens: 10 }), { instances: 2 });
+    host.portsLeft = 1;
+    void manager.start();
+    await host.advance(1000);
+    expect(sink.taking()).toBe(1);
+    expect(events.map(describeEvent).join("\n")).toContain("app-2: it could not be started: no TCP port is free");
+    host.portsLeft = 1;
+    await host.advance(10_000);
+    expect(sink.taking()).toBe(2);
+  });
+
   test("does not give up while others are ready", async () => {
     const { host, sink, manager } = stage((name) => (name === "app-2" ? { exits: 50 } : { listens: 10 }));
     void manager.start();

@@ -61,6 +61,7 @@ export function startRun(
   port: number,
   print: Print,
 ): Run | FailedStart {
+  if (port === 0) return failure(plan, port, { spawnError: "no TCP port is free on this machine" });
   const lastLines = new LastLines();
   const ended = Promise.withResolvers<Exit>();
   const silent = Promise.withResolvers<void>();
