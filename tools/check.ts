@@ -50,7 +50,8 @@ function entry(name: string): string {
 async function own(check: () => CheckResult | Promise<CheckResult>): Promise<Outcome> {
   const { findings, summary } = await check();
   const lines = findings.map((one) => `${one.file}${one.line > 0 ? `:${one.line}` : ""}: ${one.text}`);
-  return { ok: findings.length === 0, summary, detail: lines.join("\n") };
+  const broken = `${findings.length} finding${findings.length === 1 ? "" : "s"}`;
+  return { ok: findings.length === 0, summary: findings.length === 0 ? summary : broken, detail: lines.join("\n") };
 }
 
 async function main(picked: readonly string[]): Promise<number> {

@@ -1,6 +1,7 @@
 // Documents that are made from the code's own tables, so that they cannot say something else than the code does.
 // Must not know about checking or writing; it only returns text.
 import { type FaultKind, faults } from "../packages/balancer/src/base/fault.ts";
+import { madeFiles } from "../packages/balancer/src/config/generate.ts";
 
 /** One made document: where it lies, from the root, and its whole text. */
 export interface MadeDocument {
@@ -8,8 +9,9 @@ export interface MadeDocument {
   readonly text: string;
 }
 
-export async function madeDocuments(): Promise<readonly MadeDocument[]> {
-  return [{ file: "docs/errors.md", text: errorsDocument(faults) }];
+export function madeDocuments(): readonly MadeDocument[] {
+  const configuration = madeFiles.map(({ path, render }) => ({ file: path, text: render() }));
+  return [{ file: "docs/errors.md", text: errorsDocument(faults) }, ...configuration];
 }
 
 const sides = {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { madeDocuments } from "./made-documents.ts";
 
 const root = join(import.meta.dir, "..");
-for (const { file, text } of await madeDocuments()) {
+for (const { file, text } of madeDocuments()) {
   await Bun.write(join(root, file), text);
   console.log(file);
 }

@@ -17,12 +17,12 @@ const words: readonly (readonly [RegExp, string])[] = [
 /** A code span that names a place in this repository. */
 const placeName = /^(packages|tests|tools|bench|docs|examples|\.ci)\/[\w.@/*{},-]*$|^[A-Z]+\.md$|^LICENSE$/;
 
-export async function checkDocs(files: readonly string[] = repositoryFiles()): Promise<CheckResult> {
+export function checkDocs(files: readonly string[] = repositoryFiles()): CheckResult {
   const findings: Finding[] = [];
   const documents = files.filter((file) => file.endsWith(".md"));
   const scripts = (JSON.parse(readText("package.json")) as { scripts: Record<string, string> }).scripts;
   for (const file of documents) findings.push(...judgeDocument(file, readText(file), files, scripts));
-  const made = await madeDocuments();
+  const made = madeDocuments();
   for (const { file, text } of made) {
     if (!existsSync(join(root, file)) || readText(file) !== text) {
       findings.push({ file, line: 0, text: "is made, and differs from what makes it; run: npm run docs" });
