@@ -50,7 +50,7 @@ function addCommand(
   const command = program
     .command(spec.name)
     .summary(spec.summary)
-    .description(spec.about === undefined ? spec.summary : `${spec.summary}\n\n${spec.about}`)
+    .description(spec.about === undefined ? spec.summary : `${spec.summary}\n\n${spec.about.replaceAll("\n", " ")}`)
     .helpOption("-h, --help", "show this help")
     .allowExcessArguments(false)
     .showHelpAfterError(`(plimsoll ${spec.name} --help shows how)`);

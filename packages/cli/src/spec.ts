@@ -45,7 +45,7 @@ export interface Call<Options> {
 export interface CommandSpec<Options = object> {
   readonly name: string;
   readonly summary: string;
-  /** Paragraphs below the summary in its own help. */
+  /** A paragraph below the summary in its own help; broken anew to the terminal's width. */
   readonly about?: string;
   readonly args?: readonly ArgumentSpec[];
   readonly options: readonly OptionSpec[];

@@ -49,7 +49,7 @@ function freePort(handedOut: number[]): number {
     if (handedOut.length > recently) handedOut.shift();
     return port;
   }
-  throw new Error("no free TCP port was found on 127.0.0.1 in 200 attempts");
+  return 0;
 }
 
 function bindable(port: number): number {

@@ -45,11 +45,12 @@ const sameSignal = 500;
 export async function runUp(io: Io, request: UpRequest, greet: (facts: UpFacts) => string): Promise<UpEnd> {
   const voices = openVoices(request.name, request.instances, io.colour);
   let roll = (): void => {};
+  const plan = planOf(request);
   const supervisor = await startBalancer({
-    plan: planOf(request),
+    plan,
     log: voices.log,
     // There is no file to read again; SIGHUP replaces the instances, and POST /reload finds nothing changed.
-    reloadPlan: () => Promise.resolve({ plan: planOf(request) }),
+    reloadPlan: () => Promise.resolve({ plan }),
     onHangup: () => roll(),
   });
   const machine = openMachine(io.cwd, io.env, request.grace);

@@ -6,7 +6,14 @@ import type { Log, LogLevel } from "@plimsoll/balancer/src/observe/log.ts";
 import { openOutput } from "./output.ts";
 
 /** The balancer's own events that are worth a line among the application's; the others are about what `up` itself does. */
-const quiet = new Set(["config.applied", "program.ready", "endpoint.draining", "endpoint.unknown", "endpoint.ready"]);
+const quiet = new Set([
+  "config.applied",
+  "program.ready",
+  "worker.serving",
+  "endpoint.draining",
+  "endpoint.unknown",
+  "endpoint.ready",
+]);
 
 export interface Voices {
   readonly app: AppVoice;
