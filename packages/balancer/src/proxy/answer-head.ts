@@ -33,8 +33,9 @@ export function writeAnswerHead(
   persistence: number,
   edits: HeaderEdits | null,
 ): void {
-  // The status line is 9 bytes and more before the reason; what follows it is at most what was received.
-  let at = outbox.reserve(head.end - head.reasonStart + 320 + (edits === null ? 0 : edits.room));
+  // The status line is 9 bytes and more before the reason; what follows it is what was received and at most a space a line.
+  const { fields } = head;
+  let at = outbox.reserve(head.end - head.reasonStart + fields.count + 320 + (edits === null ? 0 : edits.room));
   const to = Outbox.scratch;
   at = copyBytes(to, at, versionStart, 0, versionStart.length);
   const { status } = head;
@@ -46,7 +47,6 @@ export function writeAnswerHead(
   to[at++] = 13;
   to[at++] = 10;
 
-  const fields = head.fields;
   const { at: places, flags, ids, count } = fields;
   let dated = false;
   let run = -1;

@@ -134,25 +134,23 @@ export class ClientSession implements ConnectionHandler, ClientSide {
       if (this.#phase === Phase.answer) this.#context.wheel.disarm(this.#timer);
       this.exchange.clientDrained();
     } else {
+      const { timeouts } = this.#state.current.plan;
+      this.#arm(this.#held.empty ? timeouts.idle : timeouts.headers);
       this.#readHeld();
-      this.#resume();
+      this.#awaitNext();
     }
     settle();
   }
 
   onEnd(): void {
     this.#peerEnded = true;
-    if (this.#phase === Phase.head && !this.outbox.blocked) {
-      this.#connection.close();
-      this.#die();
-    } else if (this.#phase === Phase.body) {
+    if (this.#phase === Phase.head) this.#awaitNext();
+    else if (this.#phase === Phase.body) {
       this.exchange.clientGone("client-gone", "closed within its request body");
       this.#connection.reset();
       this.#die();
-    } else {
-      // Half closed: it may still read its answer (HAProxy takes it so too); then the connection ends.
-      this.#closeAfter = true;
     }
+    // Else half closed: it may still read the answers to what it sent (HAProxy takes it so too); then the connection ends.
   }
 
   onClose(reason: CloseReason, cause: string): void {
@@ -247,6 +245,8 @@ export class ClientSession implements ConnectionHandler, ClientSide {
         if (this.#body.done && this.#phase === Phase.body) {
           this.#phase = Phase.answer;
           this.#context.wheel.disarm(this.#timer);
+          // An answer that began before the request was complete, and that the client does not take.
+          if (this.outbox.blocked) this.#watchReader();
           this.exchange.requestEnd();
         }
       } else break;
@@ -282,7 +282,8 @@ export class ClientSession implements ConnectionHandler, ClientSide {
       this.#refuseUnread((violation?.fault ?? "request-malformed") as FaultCode, violation?.text ?? "");
       return 0;
     }
-    this.#keepAlive = head.keepAlive && this.#requests < plan.limits.requestsPerConnection;
+    const most = plan.limits.requestsPerConnection;
+    this.#keepAlive = head.keepAlive && (most === 0 || this.#requests < most);
     this.#writer.begin(head.method, head.minor, head.acceptsTrailers);
     this.#body.begin(head);
     if (this.#body.done) {
@@ -309,7 +310,8 @@ export class ClientSession implements ConnectionHandler, ClientSide {
 
   /** Whether the connection ends with this answer; asked when its head is written. */
   #lastAnswer(): boolean {
-    if (!this.#keepAlive || this.#state.closing || this.#peerEnded) this.#closeAfter = true;
+    const nothingFollows = this.#peerEnded && this.#held.empty && !this.#reading;
+    if (!this.#keepAlive || this.#state.closing || nothingFollows) this.#closeAfter = true;
     return this.#closeAfter;
   }
 
@@ -322,9 +324,21 @@ export class ClientSession implements ConnectionHandler, ClientSide {
     this.#phase = Phase.head;
     const { timeouts } = this.#state.current.plan;
     this.#arm(this.#held.empty ? timeouts.idle : timeouts.headers);
-    if (this.#reading || this.outbox.blocked) return;
+    if (this.#reading) return;
+    this.outbox.flush();
+    if (this.outbox.blocked) {
+      this.#watchReader();
+      return;
+    }
     this.#readHeld();
-    if (this.#phase === Phase.head) this.#resume();
+    this.#awaitNext();
+  }
+
+  /** Between two requests: more is read if more can come. */
+  #awaitNext(): void {
+    if (this.#phase !== Phase.head || this.outbox.blocked) return;
+    if (this.#peerEnded) this.#close();
+    else this.#resume();
   }
 
   /** Ends the connection in order: everything out first. The transport reads on for a while (RFC 9112 §9.6). */

@@ -2,7 +2,7 @@
 // untrusted peer sent of these was dropped, so the lines depend on the connection and the Host alone: they are made once
 // per connection and copied for each request.
 import { latin1, sameBytes } from "../base/bytes.ts";
-import type { CidrSet } from "../base/cidr.ts";
+import { type CidrSet, parseAddress } from "../base/cidr.ts";
 import type { CurrentRequest } from "./current-request.ts";
 
 /** The fields of one connection, ready to be copied. */
@@ -21,25 +21,28 @@ export class ForwardingLines {
 
 /** The same for a peer that is trusted: what it said is kept and added to. */
 export function linesOfTrusted(request: CurrentRequest, peer: string, scheme: string, port: number): Uint8Array {
-  const host = request.header("x-forwarded-host") ?? request.authority();
-  const proto = request.header("x-forwarded-proto") ?? scheme;
-  const forwarded = request.header("forwarded");
+  // An empty value says nothing, and an empty list element would make the list malformed.
+  const said = (name: string): string => request.header(name) ?? "";
+  const host = said("x-forwarded-host") || request.authority();
+  const proto = said("x-forwarded-proto") || scheme;
+  const forwarded = said("forwarded");
   const own = element(peer, scheme, request.authority());
   return latin1(
     render(
       peer,
       proto,
       host,
-      request.header("x-forwarded-port") ?? String(port),
-      request.header("x-forwarded-for") ?? "",
-      forwarded === undefined ? own : `${forwarded}, ${own}`,
+      said("x-forwarded-port") || String(port),
+      said("x-forwarded-for"),
+      forwarded === "" ? own : `${forwarded}, ${own}`,
     ),
   );
 }
 
 /**
  * The client's address as far as it can be believed: from the right of X-Forwarded-For, past every trusted proxy, to the
- * first address that is none. Counting from the left would believe whatever a client chose to send.
+ * first address that is none. Counting from the left would believe whatever a client chose to send. What is no address
+ * ("unknown", an obfuscated name) ends the walk too: nothing left of it can be believed.
  */
 export function believedSource(peer: string, trusted: CidrSet | null, request: CurrentRequest): string {
   if (trusted === null || !trusted.contains(peer)) return peer;
@@ -49,7 +52,7 @@ export function believedSource(peer: string, trusted: CidrSet | null, request: C
   const hops = chain.split(",");
   for (let i = hops.length - 1; i >= 0; i--) {
     const hop = bareAddress((hops[i] as string).trim());
-    if (hop === "") break;
+    if (parseAddress(hop) === null) break;
     believed = hop;
     if (!trusted.contains(hop)) break;
   }
@@ -58,7 +61,7 @@ export function believedSource(peer: string, trusted: CidrSet | null, request: C
 
 /** Some proxies write a port behind the address ("192.0.2.1:4711", "[2001:db8::1]:4711"). */
 function bareAddress(hop: string): string {
-  if (hop.startsWith("[")) return hop.slice(1, hop.indexOf("]"));
+  if (hop.startsWith("[")) return /^\[([^\]]*)\](?::[0-9]+)?$/.exec(hop)?.[1] ?? "";
   const colon = hop.indexOf(":");
   return colon >= 0 && colon === hop.lastIndexOf(":") ? hop.slice(0, colon) : hop;
 }

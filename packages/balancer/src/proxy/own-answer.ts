@@ -104,14 +104,18 @@ function escapeHtml(value: string): string {
 export function acceptedForm(accept: string): Form {
   let best: Form = "text";
   let bestWeight = 0;
+  let bestIsRange = false;
   for (const range of accept.split(",").slice(0, 32)) {
     const [name = "", ...parameters] = range.trim().toLowerCase().split(";");
     const quality = parameters.map((one) => one.trim()).find((one) => one.startsWith("q="));
     const weight = quality === undefined ? 1 : Number(quality.slice(2));
-    const form = formOf(name.trim());
-    if (form !== null && weight > bestWeight) {
+    const type = name.trim();
+    const form = formOf(type);
+    const isRange = type.endsWith("*");
+    if (form !== null && (weight > bestWeight || (weight === bestWeight && bestIsRange && !isRange))) {
       best = form;
       bestWeight = weight;
+      bestIsRange = isRange;
     }
   }
   return best;

@@ -68,6 +68,8 @@ export interface RoutePlan {
   /** What this route overrides of its pool. */
   readonly timeouts: Partial<PoolTimeouts>;
   readonly retry: RetryPlan | null;
+  /** Whether a client that goes away cancels its exchange at the endpoint. */
+  readonly cancel: boolean;
 }
 
 export interface ListenerPlan {
@@ -76,7 +78,13 @@ export interface ListenerPlan {
   readonly name: string;
   readonly address: { readonly host: string; readonly port: number };
   readonly trustedProxies: readonly string[];
-  readonly timeouts: { readonly headers: number; readonly body: number; readonly idle: number };
+  readonly timeouts: {
+    readonly headers: number;
+    readonly body: number;
+    readonly idle: number;
+    /** How long an unanswered exchange goes on after its client sent FIN. */
+    readonly halfClose: number;
+  };
   readonly limits: {
     readonly headBytes: number;
     readonly targetBytes: number;

@@ -33,9 +33,11 @@ export let requestIdTo = 0;
 export function buildRequestHead(bytes: Uint8Array, head: RequestHead, shape: HeadShape, out: HeadBuffer): void {
   const { edits, target } = shape;
   const forwarding = edits === null ? shape.forwarding : edits.passing(shape.forwarding);
+  // A line that is not plain may grow by one space.
   const room =
     head.end -
     head.start +
+    head.fields.count +
     (target === null ? 0 : target.length) +
     forwarding.length +
     (edits === null ? 0 : edits.room) +

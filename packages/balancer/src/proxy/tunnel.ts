@@ -43,8 +43,8 @@ class TunnelEnd implements ConnectionHandler {
   onDrain(): void {
     this.#tunnel.touch();
     if (!this.outbox.drain()) return;
-    if (this.owesEnd) this.connection.shutdown();
-    this.other?.connection.resume();
+    if (this.owesEnd) this.#endNow();
+    else this.other?.connection.resume();
   }
 
   onEnd(): void {
@@ -53,8 +53,16 @@ class TunnelEnd implements ConnectionHandler {
     if (other === null || other.closed) return;
     other.outbox.flush();
     if (other.outbox.blocked) other.owesEnd = true;
-    else other.connection.shutdown();
-    if (other.ended) this.#tunnel.end("");
+    else other.#endNow();
+  }
+
+  /** Everything that came from the other end is out: its FIN follows. */
+  #endNow(): void {
+    const other = this.other as TunnelEnd;
+    this.owesEnd = false;
+    if (other.closed) this.connection.close();
+    else if (this.ended && !other.owesEnd) this.#tunnel.end("");
+    else this.connection.shutdown();
   }
 
   onClose(reason: CloseReason, _cause: string): void {
