@@ -22,7 +22,12 @@ export const EndpointCell = {
   retries: 13, // tries that went here because another endpoint failed
   idle: 14, // idle keep-alive connections
   tunnels: 15,
-  size: 16,
+  /** Wall-clock ms at which the oldest of what is under way began; kept only while the endpoint drains, else 0. */
+  oldest: 16,
+  tunnelsClosed: 17, // tunnels that a drain closed in good order
+  cutExchanges: 18, // cut at the end of a drain's window
+  cutTunnels: 19,
+  size: 24,
 } as const;
 
 /** Cells of one pool in one worker's row; the rest are latency buckets. */
@@ -37,6 +42,9 @@ export const PoolCell = {
   failOpen: 7, // requests sent although nobody was ready
   latencySum: 8, // ms
   mirrored: 9,
+  /** Longest exchange in ms that was answered in full and was no stream: of this period, and of the one before. */
+  longest: 14,
+  longestBefore: 15,
   latency: 16, // first of `latencyBuckets.length + 1` cells
   size: 40,
 } as const;
@@ -76,6 +84,8 @@ export const WorkerCell = {
   /** Lines of the access log that were written and that were given up. */
   logTaken: 5,
   logDropped: 6,
+  /** Wall-clock ms of the last tick: endpoint states written before it are known to this worker. */
+  reviewed: 7,
   faults: 16,
   size: 144,
 } as const;
@@ -90,15 +100,18 @@ export const StateCell = {
   since: 1,
   /** Wall-clock ms until which passive marking keeps it out of rotation; any worker may write, last one wins. */
   passiveUntil: 2,
-  size: 4,
+  /** Wall-clock ms between which it drains; both 0 while it does not. */
+  drainFrom: 6,
+  drainUntil: 7,
+  size: 8,
 } as const;
 
 /** What tells how things are rather than how often something happened: it dies with the worker that wrote it. */
 const gauges = {
-  endpoint: [EndpointCell.inFlight, EndpointCell.ewma, EndpointCell.idle, EndpointCell.tunnels],
+  endpoint: [EndpointCell.inFlight, EndpointCell.ewma, EndpointCell.idle, EndpointCell.tunnels, EndpointCell.oldest],
   pool: [PoolCell.queued],
   listener: [ListenerCell.open],
-  worker: [WorkerCell.pid, WorkerCell.heartbeat, WorkerCell.snapshot, WorkerCell.rss],
+  worker: [WorkerCell.pid, WorkerCell.heartbeat, WorkerCell.snapshot, WorkerCell.rss, WorkerCell.reviewed],
 } as const;
 
 /** The file's first cells: what it is, so that no process ever reads another layout. */
@@ -114,7 +127,7 @@ const HeaderCell = {
 } as const;
 const magic = 0x504c494d; // "PLIM"
 /** To be raised with every change of the cells above. */
-const layoutVersion = 1;
+const layoutVersion = 2;
 
 /** How much the table can hold. */
 export interface TableShape {
