@@ -13,11 +13,15 @@ import type {
 export type EndpointSource = { readonly port: number; readonly address?: unknown } | number | Partial<EndpointPlan>;
 
 /** What a test says of a pool. */
-export interface PoolOptions extends Omit<Partial<PoolPlan>, "endpoints" | "timeouts" | "limits" | "keepAlive"> {
+export interface PoolOptions extends Omit<
+  Partial<PoolPlan>,
+  "endpoints" | "timeouts" | "limits" | "keepAlive" | "retry"
+> {
   readonly endpoints: readonly EndpointSource[];
   readonly timeouts?: Partial<PoolPlan["timeouts"]>;
   readonly limits?: Partial<PoolPlan["limits"]>;
   readonly keepAlive?: Partial<PoolPlan["keepAlive"]>;
+  readonly retry?: Partial<PoolPlan["retry"]>;
 }
 
 /** What a test says of a route; `path` and `host` are short for the matches of the same kind. */
@@ -95,7 +99,7 @@ function listenerPlan(options: ListenerOptions, routes: readonly RoutePlan[]): L
     underscores: "drop",
     errorPages: [],
     ...rest,
-    timeouts: { headers: 10_000, body: 30_000, idle: 75_000, ...timeouts },
+    timeouts: { headers: 10_000, body: 30_000, idle: 75_000, halfClose: 1000, ...timeouts },
     limits: {
       headBytes: 16_384,
       targetBytes: 8192,
@@ -118,6 +122,7 @@ function routePlan(options: RouteOptions, index: number): RoutePlan {
     maxBodyBytes: 0,
     timeouts: {},
     retry: null,
+    cancel: true,
     ...rest,
     match: {
       host: host === undefined ? { kind: "any" } : { kind: "exact", host },
@@ -141,7 +146,7 @@ function pathMatch(path: string | undefined): RoutePlan["match"]["path"] {
 }
 
 function poolPlan(name: string, options: PoolOptions, rows: Rows): PoolPlan {
-  const { endpoints, timeouts, limits, keepAlive, ...rest } = options;
+  const { endpoints, timeouts, limits, keepAlive, retry, ...rest } = options;
   return {
     name,
     balance: "roundRobin",
@@ -150,11 +155,12 @@ function poolPlan(name: string, options: PoolOptions, rows: Rows): PoolPlan {
     zone: "",
     readiness: null,
     failOpen: true,
-    retry: { attempts: 2, budget: 0.2 },
+    deadlineHeader: "",
     ...rest,
     slot: rows.pool(name),
     endpoints: endpoints.map((source) => endpointPlan(source, name, rows)),
-    timeouts: { connect: 3000, firstByte: 60_000, idle: 60_000, tunnelIdle: 3_600_000, ...timeouts },
+    timeouts: { connect: 3000, firstByte: 60_000, idle: 60_000, tunnelIdle: 3_600_000, perTry: 0, total: 0, ...timeouts },
+    retry: { attempts: 2, budget: 0.2, on: ["connect", "reset"], idempotencyKey: false, hedge: 0, ...retry },
     limits: { inFlight: 0, queue: 0, queueTimeout: 1000, ...limits },
     keepAlive: { maxIdle: 64, idle: 4000, maxRequests: 0, ...keepAlive },
   };

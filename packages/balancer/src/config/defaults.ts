@@ -2,7 +2,13 @@
 import type { RetryPlan } from "../pool/plan.ts";
 
 /** Tries and budget of a pool that says nothing. More tries double orders and feed storms. */
-export const defaultRetry: RetryPlan = { attempts: 2, budget: 0.2 };
+export const defaultRetry: RetryPlan = {
+  attempts: 2,
+  budget: 0.2,
+  on: ["connect", "reset"],
+  idempotencyKey: false,
+  hedge: 0,
+};
 
 /** Statuses that mean ready. */
 export const defaultExpect: readonly (readonly [number, number])[] = [[200, 299]];

@@ -72,7 +72,7 @@ describe("the example of the design, word for word", () => {
       name: "web",
       address: { host: "127.0.0.1", port: 8080 },
       trustedProxies: ["10.0.0.0/8"],
-      timeouts: { headers: 10_000, body: 30_000, idle: 75_000 },
+      timeouts: { headers: 10_000, body: 30_000, idle: 75_000, halfClose: 1000 },
     });
     expect(plan.listeners[0]?.routes.map(({ action }) => action.kind)).toEqual(["pool", "redirect", "split"]);
     expect(plan.pools.find(({ pool }) => pool.name === "api")?.pool).toMatchObject({
@@ -87,8 +87,9 @@ describe("the example of the design, word for word", () => {
         fall: 3,
         expect: [[200, 299]],
       },
-      retry: { attempts: 2, budget: 0.2 },
-      timeouts: { connect: 3000, firstByte: 60_000, idle: 60_000, tunnelIdle: 3_600_000 },
+      retry: { attempts: 2, budget: 0.2, on: ["connect", "reset"], idempotencyKey: false, hedge: 0 },
+      deadlineHeader: "",
+      timeouts: { connect: 3000, firstByte: 60_000, idle: 60_000, tunnelIdle: 3_600_000, perTry: 0, total: 0 },
       limits: { inFlight: 256, queue: 100, queueTimeout: 1000 },
     });
     expect(plan).toMatchObject({
@@ -236,6 +237,8 @@ describe("loading", () => {
       firstByte: 60_000,
       idle: 9000,
       tunnelIdle: 11_000,
+      perTry: 0,
+      total: 0,
     });
   });
 

@@ -1,9 +1,10 @@
 // A pool as it was written to a pool as it is planned.
-import type { EndpointPlan, HashKeyPlan, PoolPlan, ReadinessPlan } from "../pool/plan.ts";
+import type { EndpointPlan, HashKeyPlan, PoolPlan, ReadinessPlan, RetryPlan } from "../pool/plan.ts";
 import { defaultExpect, defaultRetry } from "./defaults.ts";
 import type { NamePlan, PoolSource } from "./plan.ts";
 import type { EndpointConfig, PoolConfig } from "./schema/pools.ts";
 import type { ReadinessConfig } from "./schema/readiness.ts";
+import type { RetryConfig } from "./schema/retry.ts";
 
 /** Plans one pool. Slots are given out later, so they are -1. */
 export function planPool(name: string, config: PoolConfig): PoolSource {
@@ -25,14 +26,23 @@ export function planPool(name: string, config: PoolConfig): PoolSource {
     readiness: planReadiness(config.readiness),
     failOpen: config.failOpen,
     timeouts: config.timeouts,
-    retry: {
-      attempts: config.retry.attempts ?? defaultRetry.attempts,
-      budget: config.retry.budget ?? defaultRetry.budget,
-    },
+    retry: planRetry(config.retry, defaultRetry),
+    deadlineHeader: config.deadlineHeader?.toLowerCase() ?? "",
     limits: config.limits,
     keepAlive: config.keepAlive,
   };
   return { pool, names };
+}
+
+/** What is said, and `otherwise` for the rest. */
+export function planRetry(config: RetryConfig, otherwise: RetryPlan): RetryPlan {
+  return {
+    attempts: config.attempts ?? otherwise.attempts,
+    budget: config.budget ?? otherwise.budget,
+    on: config.on ?? otherwise.on,
+    idempotencyKey: config.idempotencyKey ?? otherwise.idempotencyKey,
+    hedge: config.hedge ?? otherwise.hedge,
+  };
 }
 
 function planEndpoint(config: EndpointConfig): EndpointPlan | NamePlan {

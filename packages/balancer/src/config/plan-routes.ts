@@ -2,6 +2,7 @@
 import type { PoolTimeouts, RetryPlan } from "../pool/plan.ts";
 import type { ActionPlan, HeaderEditsPlan, MatchPlan, RewritePlan, RoutePlan } from "../proxy/plan.ts";
 import { defaultRetry } from "./defaults.ts";
+import { planRetry as planRetryOf } from "./plan-pools.ts";
 import type { Config } from "./schema/config.ts";
 import type { RouteConfig } from "./schema/routes.ts";
 
@@ -20,6 +21,7 @@ export function planRoute(config: RouteConfig, place: string, pools: Pools): Rou
     maxBodyBytes: config.maxBodyBytes ?? 0,
     timeouts: planTimeouts(config.timeouts ?? {}),
     retry: planRetry(config, pools),
+    cancel: config.cancel,
   };
 }
 
@@ -57,19 +59,16 @@ function planEdits(edits: NonNullable<RouteConfig["headers"]>["request"]): Heade
 /** Only what was said: absent keys are the pool's. */
 function planTimeouts(timeouts: NonNullable<RouteConfig["timeouts"]>): Partial<PoolTimeouts> {
   const out: { -readonly [K in keyof PoolTimeouts]?: number } = {};
-  for (const key of ["connect", "firstByte", "idle", "tunnelIdle"] as const) {
+  for (const key of ["connect", "firstByte", "idle", "tunnelIdle", "perTry", "total"] as const) {
     const ms = timeouts[key];
     if (ms !== undefined) out[key] = ms;
   }
   return out;
 }
 
-/** A route that says only one of the two takes the other from its pool; from the defaults if it has several. */
+/** What a route does not say it takes from its pool; from the defaults if it has several. */
 function planRetry(config: RouteConfig, pools: Pools): RetryPlan | null {
   if (config.retry === undefined) return null;
-  const own = config.pool === undefined ? undefined : pools[config.pool]?.retry;
-  return {
-    attempts: config.retry.attempts ?? own?.attempts ?? defaultRetry.attempts,
-    budget: config.retry.budget ?? own?.budget ?? defaultRetry.budget,
-  };
+  const own = config.pool === undefined ? {} : (pools[config.pool]?.retry ?? {});
+  return planRetryOf(config.retry, planRetryOf(own, defaultRetry));
 }

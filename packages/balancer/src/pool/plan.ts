@@ -50,13 +50,28 @@ export interface PoolTimeouts {
   /** Longest silence within an answer or an upload. */
   readonly idle: number;
   readonly tunnelIdle: number;
+  /** From the start of one try (once the request is complete) to the head of its answer; 0 = no limit. */
+  readonly perTry: number;
+  /** From the request's head to the end of its answer, queue and tries included; 0 = no limit. */
+  readonly total: number;
 }
+
+/**
+ * What may be tried again: a connection that was not made, one that ended before an answer, an answer that did not begin
+ * within `firstByte`, or an answer of this status.
+ */
+export type RetryOn = "connect" | "reset" | "timeout" | number;
 
 export interface RetryPlan {
   /** Tries in all, the first included; 1 means no retry. */
   readonly attempts: number;
   /** Retries allowed as a share of requests (0.2), never fewer than 3 a second. */
   readonly budget: number;
+  readonly on: readonly RetryOn[];
+  /** Whether a request with Idempotency-Key counts as idempotent whatever its method. */
+  readonly idempotencyKey: boolean;
+  /** A GET without an answer after this many ms is sent to a second endpoint, too; 0 = never. */
+  readonly hedge: number;
 }
 
 export interface PoolPlan {
@@ -74,6 +89,8 @@ export interface PoolPlan {
   readonly failOpen: boolean;
   readonly timeouts: PoolTimeouts;
   readonly retry: RetryPlan;
+  /** Field that carries the ms left for a request to the endpoint, and from trusted clients; "" = none. */
+  readonly deadlineHeader: string;
   readonly limits: {
     /** Exchanges in flight per endpoint over all workers; 0 = no limit. */
     readonly inFlight: number;

@@ -75,6 +75,11 @@ export const listenerSchema = z
           .describe("Longest time from the first byte of a request to the end of its head; beyond it 408."),
         body: duration().prefault("30s").describe("Longest silence within a request body; beyond it 408."),
         idle: duration().prefault("75s").describe("Longest rest of a keep-alive connection between two requests."),
+        halfClose: duration({ zero: true })
+          .prefault("1s")
+          .describe(
+            "How long an unanswered request goes on after its client closed its side: nearly all such clients are gone, some only have no more to say. Beyond it the request is cancelled.",
+          ),
       })
       .prefault({})
       .describe("How long clients are waited for."),

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { algorithms } from "../../pool/balance/table.ts";
 import type { AlgorithmName } from "../../pool/plan.ts";
 import { parseEndpoint } from "../address.ts";
-import { parseCookieName, parseHeaderName } from "../header-rules.ts";
+import { parseCookieName, parseEditableName, parseHeaderName } from "../header-rules.ts";
 import {
   duration,
   flag,
@@ -151,6 +151,12 @@ export const poolSchema = z
     retry: retrySchema(
       "When a request is tried again, always at another endpoint: a failed connect for any method, else idempotent methods only.",
     ).prefault({}),
+    deadlineHeader: written({ noun: "a header name", hint: "write x-request-deadline" }, parseEditableName)
+      .meta({ examples: ["x-request-deadline"] })
+      .describe(
+        "Header that tells the endpoint how many milliseconds are left for the request: the least of `total`, `perTry` and what a client of `trustedProxies` gave in the same header. A request whose time is over is dropped, also from the queue. `grpc-timeout` is written and read in gRPC's form. None if left out.",
+      )
+      .optional(),
     timeouts: z
       .strictObject({
         connect: duration().prefault("3s").describe("Longest wait for a connection."),
@@ -159,6 +165,16 @@ export const poolSchema = z
           .describe("Longest wait for the first byte of an answer after the request was sent; beyond it 504."),
         idle: duration().prefault("60s").describe("Longest silence within an answer or an upload."),
         tunnelIdle: duration().prefault("1h").describe("Longest silence in a WebSocket or other tunnel."),
+        perTry: duration({ zero: true })
+          .prefault("0s")
+          .describe(
+            "Longest time of one try, from its start (or from the end of the request's body) to the head of its answer; beyond it the request is tried again where that is safe, else 504. 0s for no limit.",
+          ),
+        total: duration({ zero: true })
+          .prefault("0s")
+          .describe(
+            "Longest time of a whole exchange, from the request's head to the answer's end: queue, all tries and the body included; beyond it 504, or the connection is cut if the answer has begun. Tunnels are not limited. 0s for no limit.",
+          ),
       })
       .prefault({})
       .describe("How long endpoints are waited for."),

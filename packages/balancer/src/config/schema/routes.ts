@@ -3,7 +3,7 @@ import { z } from "zod";
 import { parseContentType, parseEditableName, parseHeaderValue } from "../header-rules.ts";
 import { refusePath } from "../path-pattern.ts";
 import { parseRegex } from "../regex-guard.ts";
-import { fieldMap, duration, integer, leafFacts, oneOrMany, shorthand, size, text, written } from "./leaf.ts";
+import { fieldMap, duration, flag, integer, leafFacts, oneOrMany, shorthand, size, text, written } from "./leaf.ts";
 import { matchSchema } from "./match.ts";
 import { retrySchema } from "./retry.ts";
 
@@ -154,10 +154,17 @@ export const routeSchema = z
         firstByte: duration().describe("As of the pool.").optional(),
         idle: duration().describe("As of the pool.").optional(),
         tunnelIdle: duration().describe("As of the pool.").optional(),
+        perTry: duration({ zero: true }).describe("As of the pool.").optional(),
+        total: duration({ zero: true }).describe("As of the pool.").optional(),
       })
       .describe("What this route sets otherwise than its pool.")
       .optional(),
     retry: retrySchema("What this route sets otherwise than its pool.").optional(),
+    cancel: flag()
+      .default(true)
+      .describe(
+        "A client that goes away cancels its exchange at the endpoint, by closing that connection. false: what was sent whole is worked on to its end.",
+      ),
   })
   .describe("One route. It has exactly one action: `pool`, `split`, `redirect` or `respond`.");
 
