@@ -166,7 +166,9 @@ export class ClientSession implements ConnectionHandler, ClientSide {
   }
 
   answerHead(bytes: Uint8Array, head: AnswerHead, edits: HeaderEdits | null): void {
-    if (this.#writer.needsClose(head)) this.#closeAfter = true;
+    // An answer before the whole request (a 413, a refusal instead of 100): the rest of the body may never come, and a
+    // client that is not told would send its next request into it (RFC 9110 §10.1.1).
+    if (this.#phase === Phase.body || this.#writer.needsClose(head)) this.#closeAfter = true;
     this.#writer.head(bytes, head, this.#lastAnswer(), edits);
   }
 
@@ -334,8 +336,13 @@ export class ClientSession implements ConnectionHandler, ClientSide {
     this.#awaitNext();
   }
 
-  /** Between two requests: more is read if more can come. */
+  /** What was held back is used up: more is read if more can come. */
   #awaitNext(): void {
+    if (this.#phase === Phase.body) {
+      // Its beginning waited behind other requests, and its endpoint took all of it: nobody else will ask for the rest.
+      if (this.#held.empty && this.exchange.wantsBody) this.#resume();
+      return;
+    }
     if (this.#phase !== Phase.head || this.outbox.blocked) return;
     if (this.#peerEnded) this.#close();
     else this.#resume();
