@@ -1,40 +1,61 @@
 // What the endpoint is told about the client: X-Forwarded-*, Forwarded (RFC 7239) and Via (RFC 9110 §7.6.3). Whatever an
 // untrusted peer sent of these was dropped, so the lines depend on the connection and the Host alone: they are made once
 // per connection and copied for each request.
+import type { RequestHead } from "@plimsoll/wire/http1";
 import { latin1, sameBytes } from "../base/bytes.ts";
 import { type CidrSet, parseAddress } from "../base/cidr.ts";
 import type { CurrentRequest } from "./current-request.ts";
 
+/** Who sent the request, as its connection tells. */
+export interface Sender {
+  /** "" where there is none to tell (a Unix socket). */
+  readonly address: string;
+  readonly scheme: "http" | "https";
+  /** The listener's port. */
+  readonly port: number;
+}
+
 /** The fields of one connection, ready to be copied. */
 export class ForwardingLines {
   #host: Uint8Array = new Uint8Array(0);
+  #minor = 1;
   #lines: Uint8Array | null = null;
 
-  /** The lines for a Host at bytes [from, to), from the cache when the last request had the same. */
-  lines(bytes: Uint8Array, from: number, to: number, peer: string, scheme: string, port: number): Uint8Array {
-    if (this.#lines !== null && sameBytes(bytes, from, to, this.#host, 0, this.#host.length)) return this.#lines;
-    this.#host = bytes.slice(from, to);
+  /** The lines for the Host and version of `head`, from the cache when the last request had the same. */
+  lines(bytes: Uint8Array, head: RequestHead, sender: Sender): Uint8Array {
+    const { hostStart, hostEnd, minor } = head;
+    const cached = this.#lines;
+    const known = this.#host;
+    if (cached !== null && minor === this.#minor && sameBytes(bytes, hostStart, hostEnd, known, 0, known.length)) {
+      return cached;
+    }
+    this.#host = bytes.slice(hostStart, hostEnd);
+    this.#minor = minor;
     const host = Buffer.from(this.#host).toString("latin1");
-    return (this.#lines = latin1(render(peer, scheme, host, String(port), "", element(peer, scheme, host))));
+    const { address, scheme, port } = sender;
+    return (this.#lines = latin1(
+      render(address, scheme, host, String(port), "", element(address, scheme, host), minor),
+    ));
   }
 }
 
 /** The same for a peer that is trusted: what it said is kept and added to. */
-export function linesOfTrusted(request: CurrentRequest, peer: string, scheme: string, port: number): Uint8Array {
+export function linesOfTrusted(request: CurrentRequest, { address, scheme, port }: Sender): Uint8Array {
   // An empty value says nothing, and an empty list element would make the list malformed.
   const said = (name: string): string => request.header(name) ?? "";
   const host = said("x-forwarded-host") || request.authority();
   const proto = said("x-forwarded-proto") || scheme;
   const forwarded = said("forwarded");
-  const own = element(peer, scheme, request.authority());
+  const own = element(address, scheme, request.authority());
   return latin1(
     render(
-      peer,
+      address,
       proto,
       host,
       said("x-forwarded-port") || String(port),
       said("x-forwarded-for"),
       forwarded === "" ? own : `${forwarded}, ${own}`,
+      request.head?.minor ?? 1,
     ),
   );
 }
@@ -66,7 +87,15 @@ function bareAddress(hop: string): string {
   return colon >= 0 && colon === hop.lastIndexOf(":") ? hop.slice(0, colon) : hop;
 }
 
-function render(peer: string, proto: string, host: string, port: string, chain: string, forwarded: string): string {
+function render(
+  peer: string,
+  proto: string,
+  host: string,
+  port: string,
+  chain: string,
+  forwarded: string,
+  minor: number,
+): string {
   const client = peer === "" ? "unknown" : peer;
   return (
     `X-Forwarded-For: ${chain === "" ? client : `${chain}, ${client}`}\r\n` +
@@ -74,7 +103,8 @@ function render(peer: string, proto: string, host: string, port: string, chain: 
     (host === "" ? "" : `X-Forwarded-Host: ${host}\r\n`) +
     `X-Forwarded-Port: ${port}\r\n` +
     `Forwarded: ${forwarded}\r\n` +
-    "Via: 1.1 plimsoll\r\n"
+    // The version that was received, which for HTTP/1.0 is not the one that is sent on.
+    `Via: 1.${minor} plimsoll\r\n`
   );
 }
 

@@ -3,17 +3,13 @@ import { FieldFlag, Framing, type RequestHead, TargetForm } from "@plimsoll/wire
 import { latin1 } from "../base/bytes.ts";
 import type { EngineContext } from "./engine-context.ts";
 import type { FoldedRoute } from "./folded-route.ts";
-import { type ForwardingLines, linesOfTrusted } from "./forwarding.ts";
+import { type ForwardingLines, linesOfTrusted, type Sender } from "./forwarding.ts";
 import type { ListenerSnapshot } from "./listener-state.ts";
 import { forwardedPath } from "./route/canonical.ts";
 import type { HeaderEdits } from "./steps/header-edits.ts";
 
 /** Who the client is, as its connection tells. */
-export interface Peer {
-  readonly address: string;
-  readonly scheme: "http" | "https";
-  /** The listener's port. */
-  readonly port: number;
+export interface Peer extends Sender {
   /** Whether what it says of others is believed. */
   readonly trusted: boolean;
   /** The client's address as far as it can be believed; the peer's own unless that is a trusted proxy. */
@@ -65,9 +61,7 @@ export function shapeRequest(
   const { underscores } = listener.plan;
   shape.dropped = FieldFlag.hop | FieldFlag.framing | (underscores === "pass" ? 0 : FieldFlag.underscore);
   shape.trusted = peer.trusted;
-  shape.forwarding = peer.trusted
-    ? linesOfTrusted(request, peer.address, peer.scheme, peer.port)
-    : lines.lines(bytes, head.hostStart, head.hostEnd, peer.address, peer.scheme, peer.port);
+  shape.forwarding = peer.trusted ? linesOfTrusted(request, peer) : lines.lines(bytes, head, peer);
   shape.target = target(context, head, listener, route);
   shape.edits = route.requestEdits === null ? null : route.requestEdits.prepare(request, peer.scheme, peer.source);
   // An Upgrade with a body could not become a tunnel: the protocol would change in the middle of it.
