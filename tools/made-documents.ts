@@ -23,7 +23,7 @@ const sides = {
 const retries = {
   never: "no",
   always: "yes, within the budget",
-  "fresh-connection": "if the connection was a reused one",
+  "fresh-connection": "if it is safe to repeat",
 } as const;
 
 /** docs/errors.md from the register of faults. */
@@ -38,16 +38,18 @@ export function errorsDocument(register: Readonly<Record<string, FaultKind>>): s
     "`code`. Codes are stable. An answer without a code came from the application.",
     "",
     "Status 0 means that no answer could be sent any more: the connection is closed, so that a part is never taken for the",
-    'whole. "Sent again" says whether the same request may go to another endpoint; methods that are not idempotent are only',
-    "sent again when the connection was never made.",
+    'whole. "Sent again" says whether the same request may go to another endpoint, within attempts, budget and `retry.on`: what is',
+    "safe to repeat, and when, is in [retries](retries.md). The rung is the level of the [timeouts](timeouts.md) that expired; the",
+    "access log has it as `rung`.",
   ];
   for (const [side, [title, text]] of Object.entries(sides)) {
     const rows = Object.entries(register).filter(([, kind]) => kind.side === side);
     if (rows.length === 0) continue;
     lines.push("", `## ${title}`, "", text, "");
-    lines.push("| code | status | `Proxy-Status` error | sent again | meaning |", "|---|---|---|---|---|");
+    lines.push("| code | status | `Proxy-Status` error | sent again | rung | meaning |", "|---|---|---|---|---|---|");
     for (const [code, kind] of rows) {
-      lines.push(`| \`${code}\` | ${kind.status} | \`${kind.proxyStatus}\` | ${retries[kind.retry]} | ${kind.text} |`);
+      const { status, proxyStatus, retry, rung, text } = kind;
+      lines.push(`| \`${code}\` | ${status} | \`${proxyStatus}\` | ${retries[retry]} | ${rung} | ${text} |`);
     }
   }
   return `${lines.join("\n")}\n`;

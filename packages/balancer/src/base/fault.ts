@@ -4,7 +4,10 @@
 /** Whose doing a fault was. */
 export type FaultSide = "client" | "upstream" | "self";
 
-/** Whether the request may be sent again: never, to any endpoint, or only if the connection was a reused one. */
+/**
+ * Whether the request may be sent again: never; whatever its method, because nothing of it was sent; or on a connection of
+ * its own, if it is safe to repeat.
+ */
 export type FaultRetry = "never" | "always" | "fresh-connection";
 
 /** One entry of the register. */
@@ -17,10 +20,35 @@ export interface FaultKind {
   readonly proxyStatus: string;
   /** One sentence for the operator. */
   readonly text: string;
+  /** The rung of the timeouts that expired (docs/timeouts.md); "" for what is no expiry. */
+  readonly rung: Rung;
 }
 
-function kind(side: FaultSide, retry: FaultRetry, status: number, proxyStatus: string, text: string): FaultKind {
-  return { side, retry, status, proxyStatus, text };
+/** Levels of the timeouts, from the client's head to the endpoint's answer; the log names the one that expired. */
+export type Rung =
+  | ""
+  | "client-head"
+  | "client-body"
+  | "client-read"
+  | "queue"
+  | "connect"
+  | "upload"
+  | "first-byte"
+  | "answer"
+  | "tunnel"
+  | "try"
+  | "total"
+  | "deadline";
+
+function kind(
+  side: FaultSide,
+  retry: FaultRetry,
+  status: number,
+  proxyStatus: string,
+  text: string,
+  rung: Rung = "",
+): FaultKind {
+  return { side, retry, status, proxyStatus, text, rung };
 }
 
 /** Every fault there is, by its code. Codes are stable: dashboards and alerts are built on them. */
@@ -91,8 +119,16 @@ export const faults = {
     408,
     "http_request_error",
     "The client did not send a whole head in time.",
+    "client-head",
   ),
-  "request-body-timeout": kind("client", "never", 408, "http_request_error", "The client stopped sending its body."),
+  "request-body-timeout": kind(
+    "client",
+    "never",
+    408,
+    "http_request_error",
+    "The client stopped sending its body.",
+    "client-body",
+  ),
   "client-gone": kind(
     "client",
     "never",
@@ -106,6 +142,7 @@ export const faults = {
     0,
     "connection_write_timeout",
     "The client stopped reading its answer.",
+    "client-read",
   ),
   // What routing found.
   "route-not-found": kind("self", "never", 404, "destination_not_found", "No route matches this request."),
@@ -123,6 +160,31 @@ export const faults = {
     503,
     "connection_limit_reached",
     "The request waited in the queue for too long.",
+    "queue",
+  ),
+  "total-timeout": kind(
+    "self",
+    "never",
+    504,
+    "http_response_timeout",
+    "The exchange took longer than its pool or route allows in all.",
+    "total",
+  ),
+  "deadline-exceeded": kind(
+    "self",
+    "never",
+    504,
+    "http_response_timeout",
+    "The time that the client gave for its request was over.",
+    "deadline",
+  ),
+  "deadline-exceeded-queued": kind(
+    "self",
+    "never",
+    504,
+    "connection_limit_reached",
+    "The time that the client gave for its request was over before any endpoint had room for it.",
+    "deadline",
   ),
   // What the upstream did.
   "connect-refused": kind("upstream", "always", 502, "connection_refused", "The endpoint refused the connection."),
@@ -133,6 +195,7 @@ export const faults = {
     504,
     "connection_timeout",
     "The endpoint did not accept the connection in time.",
+    "connect",
   ),
   "upstream-closed": kind(
     "upstream",
@@ -150,10 +213,19 @@ export const faults = {
   ),
   "first-byte-timeout": kind(
     "upstream",
-    "never",
+    "fresh-connection",
     504,
     "http_response_timeout",
     "The endpoint did not begin its answer in time.",
+    "first-byte",
+  ),
+  "try-timeout": kind(
+    "upstream",
+    "fresh-connection",
+    504,
+    "http_response_timeout",
+    "The endpoint did not begin its answer within the time of one try.",
+    "try",
   ),
   "answer-idle-timeout": kind(
     "upstream",
@@ -161,6 +233,7 @@ export const faults = {
     504,
     "connection_read_timeout",
     "The endpoint stopped sending its answer.",
+    "answer",
   ),
   "upload-idle-timeout": kind(
     "upstream",
@@ -168,6 +241,7 @@ export const faults = {
     504,
     "connection_write_timeout",
     "The endpoint stopped reading the request body.",
+    "upload",
   ),
   "answer-malformed": kind(
     "upstream",
@@ -199,7 +273,7 @@ export const faults = {
   ),
   "answer-truncated": kind(
     "upstream",
-    "never",
+    "fresh-connection",
     502,
     "http_response_incomplete",
     "The endpoint's answer ended before its announced end.",
@@ -211,6 +285,7 @@ export const faults = {
     0,
     "connection_read_timeout",
     "Nothing passed through the tunnel for too long.",
+    "tunnel",
   ),
   // Ours.
   draining: kind("self", "never", 503, "destination_unavailable", "The balancer is shutting down."),

@@ -46,7 +46,14 @@ export const PoolCell = {
   longest: 14,
   longestBefore: 15,
   latency: 16, // first of `latencyBuckets.length + 1` cells
-  size: 40,
+  /** The keep-alive race: connections not reused because of their age, tries that met it, and those of them that a client felt. */
+  staleAvoided: 34,
+  staleRetried: 35,
+  staleFailed: 36,
+  hedges: 37, // second tries sent while the first went on
+  hedgesWon: 38,
+  cancelled: 39, // exchanges given up at the endpoint because the client had gone
+  size: 48,
 } as const;
 
 /** Upper bounds in ms of the latency buckets; one more cell counts what is above the last. */
