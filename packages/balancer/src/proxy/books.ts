@@ -1,10 +1,40 @@
 // What an exchange leaves in the access log. Called only when there is a log.
 import type { AccessSink } from "../observe/access-record.ts";
 import type { EngineContext } from "./engine-context.ts";
-import type { Exchange } from "./exchange.ts";
+
+/** What of an exchange the log tells; times are the clock's, in ms. */
+export interface BookedExchange {
+  readonly startedAt: number;
+  readonly sentAt: number;
+  /** 0 when no answer began. */
+  readonly firstByteAt: number;
+  readonly route: { readonly name: string } | null;
+  readonly endpoint: { readonly pool: string; readonly id: string } | null;
+  readonly source: string;
+  readonly logged: LoggedText | null;
+  readonly minor: number;
+  readonly status: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly connectMs: number;
+  readonly queueMs: number;
+  readonly attempts: number;
+  readonly fault: string;
+  readonly requestId: string;
+  readonly reused: boolean;
+}
+
+/** Text of the request, kept only where there is a log. */
+export interface LoggedText {
+  readonly method: string;
+  readonly target: string;
+  readonly host: string;
+  readonly userAgent: string;
+  readonly referer: string;
+}
 
 /** Fills the worker's one record and hands it to the sink, which formats it at once. */
-export function logExchange(context: EngineContext, exchange: Exchange, listener: string, now: number): void {
+export function logExchange(context: EngineContext, exchange: BookedExchange, listener: string, now: number): void {
   const { record } = context;
   const { logged } = exchange;
   record.time = context.clock.wall() - (now - exchange.startedAt);

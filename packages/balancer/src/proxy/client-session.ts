@@ -10,7 +10,7 @@ import type { ClientSide } from "./client-side.ts";
 import type { EngineContext } from "./engine-context.ts";
 import { Exchange } from "./exchange.ts";
 import { HeldBytes } from "./held-bytes.ts";
-import type { ListenerState } from "./listener-state.ts";
+import type { ListedSession, ListenerState } from "./listener-state.ts";
 import { Outbox, settle } from "./outbox.ts";
 import type { OwnAnswer } from "./own-answer.ts";
 import { RequestBody } from "./request-body.ts";
@@ -35,10 +35,10 @@ const Phase = {
 /** Bytes of later requests that may wait here before reading stops. */
 const mostAhead = 64 * 1024;
 
-export class ClientSession implements ConnectionHandler, ClientSide {
+export class ClientSession implements ConnectionHandler, ClientSide, ListedSession {
   /** Links of the listener's list. */
-  next: ClientSession | null = null;
-  previous: ClientSession | null = null;
+  next: ListedSession | null = null;
+  previous: ListedSession | null = null;
   readonly outbox: Outbox;
   readonly exchange: Exchange;
   readonly #context: EngineContext;

@@ -15,7 +15,7 @@ import { ClientSession } from "./client-session.ts";
 import { CurrentRequest } from "./current-request.ts";
 import type { EngineContext } from "./engine-context.ts";
 import { updateDate } from "./http-date.ts";
-import { ListenerState } from "./listener-state.ts";
+import { type ListedSession, ListenerState } from "./listener-state.ts";
 import { settle } from "./outbox.ts";
 import { seedRequestIds } from "./request-id.ts";
 
@@ -187,8 +187,8 @@ export function createEngine(options: EngineOptions): Engine {
 }
 
 /** The sessions at this moment: closing one takes it out of the list that is walked. */
-function sessionsOf(state: ListenerState): readonly ClientSession[] {
-  const sessions: ClientSession[] = [];
+function sessionsOf(state: ListenerState): readonly ListedSession[] {
+  const sessions: ListedSession[] = [];
   for (let session = state.first; session !== null; session = session.next) sessions.push(session);
   return sessions;
 }

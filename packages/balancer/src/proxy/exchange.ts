@@ -8,7 +8,7 @@ import { EndpointCell, ListenerCell, PoolCell } from "../observe/table.ts";
 import type { Endpoint } from "../pool/endpoint.ts";
 import type { Waiter } from "../pool/pool.ts";
 import type { AnswerSink } from "./answer-sink.ts";
-import { logExchange } from "./books.ts";
+import { type LoggedText, logExchange } from "./books.ts";
 import type { ClientSide } from "./client-side.ts";
 import { countFault, type EngineContext } from "./engine-context.ts";
 import type { Destination, FoldedRoute } from "./folded-route.ts";
@@ -63,7 +63,7 @@ export class Exchange implements AnswerSink, Waiter {
   queueMs = -1;
   reused = false;
   /** Strings for the log, made at the start when there is a log; else "". */
-  logged: { method: string; target: string; host: string; userAgent: string; referer: string } | null = null;
+  logged: LoggedText | null = null;
   source = "";
   requestId = "";
 

@@ -4,7 +4,6 @@ import type { Listener } from "../net/transport.ts";
 import type { CidrSet } from "../base/cidr.ts";
 import type { HeadLimits } from "@plimsoll/wire/http1";
 import type { ErrorPages } from "./error-pages.ts";
-import type { ClientSession } from "./client-session.ts";
 import type { FoldedRoute } from "./folded-route.ts";
 import type { ListenerPlan } from "./plan.ts";
 import type { RouteTable } from "./route/table.ts";
@@ -20,6 +19,17 @@ export interface ListenerSnapshot {
   readonly errorPages: ErrorPages;
 }
 
+/** What a listener needs of its open connections: to find them, and to end them. */
+export interface ListedSession {
+  next: ListedSession | null;
+  previous: ListedSession | null;
+  /** No request is under way. */
+  readonly idle: boolean;
+  /** No further request; an idle one closes now. */
+  wind(): void;
+  cut(): void;
+}
+
 export class ListenerState {
   readonly name: string;
   /** First cell of this listener in this worker's row. */
@@ -30,7 +40,7 @@ export class ListenerState {
   /** No further requests on open connections: answers say `Connection: close`. */
   closing = false;
   /** Open connections, as a doubly linked list through the sessions. */
-  first: ClientSession | null = null;
+  first: ListedSession | null = null;
   open = 0;
 
   constructor(name: string, cells: number, current: ListenerSnapshot) {
@@ -40,7 +50,7 @@ export class ListenerState {
     this.port = current.plan.address.port;
   }
 
-  add(session: ClientSession): void {
+  add(session: ListedSession): void {
     session.next = this.first;
     session.previous = null;
     if (this.first !== null) this.first.previous = session;
@@ -48,7 +58,7 @@ export class ListenerState {
     this.open++;
   }
 
-  remove(session: ClientSession): void {
+  remove(session: ListedSession): void {
     if (session.previous !== null) session.previous.next = session.next;
     else if (this.first === session) this.first = session.next;
     if (session.next !== null) session.next.previous = session.previous;

@@ -9,9 +9,15 @@ import {
   writeChunkHead,
 } from "@plimsoll/wire/http1";
 import type { FaultCode } from "../base/fault.ts";
-import type { Exchange } from "./exchange.ts";
 
 const chunkHead = new Uint8Array(32);
+
+/** Who takes the body: an exchange, of whatever protocol. */
+export interface BodySink {
+  bytesIn: number;
+  requestData(bytes: Uint8Array, from: number, to: number): void;
+  refuse(code: FaultCode, cause: string): void;
+}
 
 export class RequestBody {
   /** Whether the end was read. */
@@ -41,7 +47,7 @@ export class RequestBody {
    * Reads of bytes [from, to) what belongs to the body and hands it to the exchange; returns the position after it. What is
    * wrong with it ends the exchange.
    */
-  read(bytes: Uint8Array, from: number, to: number, exchange: Exchange): number {
+  read(bytes: Uint8Array, from: number, to: number, exchange: BodySink): number {
     if (this.#framing === Framing.length) {
       const end = Math.min(to, from + this.#remaining);
       this.#remaining -= end - from;
