@@ -39,6 +39,10 @@ export function configuration(setting: Setting): string {
   # It reckons with a connection to an endpoint for each client, which are not made here; a low descriptor limit is no
   # reason not to start.
   no strict-limits
+  # By default it stops keeping connections to endpoints when a fifth of its descriptors is in use, and many clients that
+  # rest would make it connect anew for each request.
+  tune.pool-low-fd-ratio 90
+  tune.pool-high-fd-ratio 95
 
 defaults
   mode http
