@@ -155,6 +155,7 @@ function poolPlan(name: string, options: PoolOptions, rows: Rows): PoolPlan {
     zone: "",
     readiness: null,
     failOpen: true,
+    drain: { window: 30_000 },
     deadlineHeader: "",
     ...rest,
     slot: rows.pool(name),

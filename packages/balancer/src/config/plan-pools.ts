@@ -25,6 +25,7 @@ export function planPool(name: string, config: PoolConfig): PoolSource {
     zone: config.zone ?? "",
     readiness: planReadiness(config.readiness),
     failOpen: config.failOpen,
+    drain: config.drain,
     timeouts: config.timeouts,
     retry: planRetry(config.retry, defaultRetry),
     deadlineHeader: config.deadlineHeader?.toLowerCase() ?? "",

@@ -56,6 +56,7 @@ export function poolPlan(over: Partial<PoolPlan> = {}): PoolPlan {
     zone: "",
     readiness: null,
     failOpen: true,
+    drain: { window: 30_000 },
     timeouts: { connect: 3_000, firstByte: 60_000, idle: 60_000, tunnelIdle: 3_600_000, perTry: 0, total: 0 },
     retry: { attempts: 2, budget: 0.2, on: ["connect", "reset"], idempotencyKey: false, hedge: 0 },
     deadlineHeader: "",

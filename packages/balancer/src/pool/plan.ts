@@ -87,6 +87,10 @@ export interface PoolPlan {
   readonly zone: string;
   readonly readiness: ReadinessPlan | null;
   readonly failOpen: boolean;
+  readonly drain: {
+    /** Ms from the begin of a drain until what is left is cut; "auto" follows the longest requests seen. */
+    readonly window: number | "auto";
+  };
   readonly timeouts: PoolTimeouts;
   readonly retry: RetryPlan;
   /** Field that carries the ms left for a request to the endpoint, and from trusted clients; "" = none. */

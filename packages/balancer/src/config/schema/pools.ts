@@ -1,5 +1,6 @@
 // Pools: the instances of an application and how work is spread over them.
 import { z } from "zod";
+import { parseDuration, type Misread } from "../../base/units.ts";
 import { algorithms } from "../../pool/balance/table.ts";
 import type { AlgorithmName } from "../../pool/plan.ts";
 import { parseEndpoint } from "../address.ts";
@@ -74,18 +75,19 @@ interface HashKeyConfig {
   readonly path?: true | undefined;
 }
 
+const windowSchema = written(
+  { noun: "a duration or auto", hint: "write auto, or a number and a unit: 30s, 2m" },
+  (text): number | "auto" | Misread => {
+    if (text === "auto") return text;
+    const ms = parseDuration(text);
+    return ms === 0 ? { reason: "it must be longer than nothing", hint: "write auto, or 1s at least" } : ms;
+  },
+).meta({ pattern: "^(\\$\\{.*|auto|(\\d+(\\.\\d+)?(d|h|m|s|ms))+)$", examples: ["30s", "auto"] });
+
 const algorithmNames = Object.keys(algorithms) as [AlgorithmName, ...AlgorithmName[]];
 
 /** Poolwide settings of later work: nothing is lost while they have no effect. */
 const laterSettings = {
-  drain: z
-    .strictObject({ window: duration().describe("Longest wait for what is in flight.").optional() })
-    .describe("How an endpoint leaves.")
-    .register(notYet, {
-      severity: "warning",
-      will: "an endpoint that leaves will finish what it has within this window",
-    })
-    .optional(),
   slowStart: duration({ zero: true })
     .describe("Time in which a new or recovered endpoint comes up to its full share.")
     .register(notYet, {
@@ -148,6 +150,18 @@ export const poolSchema = z
         "When no endpoint is ready: send to all of them rather than to none. A shared dependency's blip must not become an outage.",
       ),
     sticky: stickySchema.optional(),
+    drain: z
+      .strictObject({
+        window: windowSchema
+          .prefault("30s")
+          .describe(
+            "Longest wait for what is in flight at an endpoint that leaves, before it is cut; `auto` is one and a half times the longest request lately seen, from 5s to 5m.",
+          ),
+      })
+      .prefault({})
+      .describe(
+        "How an endpoint leaves, whatever makes it leave: a command, a change of the configuration or of DNS, a rolling restart.",
+      ),
     retry: retrySchema(
       "When a request is tried again, always at another endpoint: a failed connect for any method, else idempotent methods only.",
     ).prefault({}),
