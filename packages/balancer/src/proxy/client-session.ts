@@ -287,7 +287,7 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
     const most = plan.limits.requestsPerConnection;
     this.#keepAlive = head.keepAlive && (most === 0 || this.#requests < most);
     this.#writer.begin(head.method, head.minor, head.acceptsTrailers);
-    this.#body.begin(head);
+    this.#body.begin(head, limits);
     if (this.#body.done) {
       this.#phase = Phase.answer;
       this.#context.wheel.disarm(this.#timer);

@@ -3,6 +3,7 @@ import {
   ChunkedReader,
   CRLF,
   Framing,
+  type HeadLimits,
   LAST_CHUNK,
   type RequestHead,
   violations,
@@ -26,15 +27,17 @@ export class RequestBody {
   #remaining = 0;
   #limit = 0;
   #chunked: ChunkedReader | null = null;
+  #limits: HeadLimits | null = null;
 
-  /** A body as the head announces it. */
-  begin(head: RequestHead): void {
+  /** A body as the head announces it. Its trailers get what the head has left of `limits`. */
+  begin(head: RequestHead, limits: HeadLimits): void {
     this.#framing = head.framing;
     this.#remaining = head.contentLength;
     this.#limit = 0;
     this.done = head.framing === Framing.none || (head.framing === Framing.length && head.contentLength === 0);
     if (head.framing !== Framing.chunked) return;
-    this.#chunked ??= new ChunkedReader();
+    if (this.#chunked === null || this.#limits !== limits) this.#chunked = new ChunkedReader("request", limits);
+    this.#limits = limits;
     this.#chunked.reset(head.fields.count, head.end - head.start);
   }
 
