@@ -26,7 +26,7 @@ export interface PoolOptions extends Omit<
 
 /** What a test says of a route; `path` and `host` are short for the matches of the same kind. */
 export interface RouteOptions extends Partial<
-  Omit<RoutePlan, "action" | "match" | "requestHeaders" | "answerHeaders">
+  Omit<RoutePlan, "action" | "match" | "requestHeaders" | "answerHeaders" | "retry">
 > {
   /** "/exact", "/prefix/*", or any when not given. */
   readonly path?: string;
@@ -36,6 +36,8 @@ export interface RouteOptions extends Partial<
   readonly to?: string | ActionPlan;
   readonly requestHeaders?: Partial<HeaderEditsPlan>;
   readonly answerHeaders?: Partial<HeaderEditsPlan>;
+  /** What is not said of it is as for a pool; without any, the pool's own holds. */
+  readonly retry?: Partial<PoolPlan["retry"]>;
 }
 
 /** What a test says of the listener. */
@@ -50,6 +52,14 @@ export interface PlanOptions {
   readonly routes?: readonly RouteOptions[];
   readonly pools: Readonly<Record<string, PoolOptions>>;
 }
+
+const usualRetry: PoolPlan["retry"] = {
+  attempts: 2,
+  budget: 0.2,
+  on: ["connect", "reset"],
+  idempotencyKey: false,
+  hedge: 0,
+};
 
 /** Rows of the shared table, the same for the same pool and endpoint in every plan that one engine gets. */
 export class Rows {
@@ -114,16 +124,16 @@ function listenerPlan(options: ListenerOptions, routes: readonly RoutePlan[]): L
 }
 
 function routePlan(options: RouteOptions, index: number): RoutePlan {
-  const { path, host, match, to = "app", requestHeaders, answerHeaders, ...rest } = options;
+  const { path, host, match, to = "app", requestHeaders, answerHeaders, retry, ...rest } = options;
   return {
     name: `route ${index}`,
     rewrite: null,
     mirror: "",
     maxBodyBytes: 0,
     timeouts: {},
-    retry: null,
     cancel: true,
     ...rest,
+    retry: retry === undefined ? null : { ...usualRetry, ...retry },
     match: {
       host: host === undefined ? { kind: "any" } : { kind: "exact", host },
       path: pathMatch(path),
@@ -160,8 +170,16 @@ function poolPlan(name: string, options: PoolOptions, rows: Rows): PoolPlan {
     ...rest,
     slot: rows.pool(name),
     endpoints: endpoints.map((source) => endpointPlan(source, name, rows)),
-    timeouts: { connect: 3000, firstByte: 60_000, idle: 60_000, tunnelIdle: 3_600_000, perTry: 0, total: 0, ...timeouts },
-    retry: { attempts: 2, budget: 0.2, on: ["connect", "reset"], idempotencyKey: false, hedge: 0, ...retry },
+    timeouts: {
+      connect: 3000,
+      firstByte: 60_000,
+      idle: 60_000,
+      tunnelIdle: 3_600_000,
+      perTry: 0,
+      total: 0,
+      ...timeouts,
+    },
+    retry: { ...usualRetry, ...retry },
     limits: { inFlight: 0, queue: 0, queueTimeout: 1000, ...limits },
     keepAlive: { maxIdle: 64, idle: 4000, maxRequests: 0, ...keepAlive },
   };
