@@ -94,8 +94,9 @@ export class ListeningSockets {
 
 /**
  * With SO_REUSEPORT a second program of the same user may bind the same address, and half of the traffic goes astray
- * without any error. So the address is bound once without it, which fails if anybody holds it.
+ * without any error. So the address is bound once without it, which fails if anybody listens there. It is only bound: a
+ * socket that listened for that moment could be the one a client reaches, and would reset it.
  */
 function proveFree(host: string, port: number): void {
-  closeFd(openListeningSocket({ kind: "tcp", host, port }, { reusePort: false }).fd);
+  closeFd(openListeningSocket({ kind: "tcp", host, port }, { bindOnly: true }).fd);
 }

@@ -14,6 +14,8 @@ export interface ListeningSocketOptions {
   readonly backlog?: number;
   /** Lets several sockets share the address, the kernel spreading new connections over them. */
   readonly reusePort?: boolean;
+  /** Binds and does not listen: to learn whether the address is free without a client ever reaching this socket. */
+  readonly bindOnly?: boolean;
   /** For IPv6: leave IPv4 alone. Default false, so that [::] takes both. */
   readonly v6only?: boolean;
 }
@@ -48,7 +50,7 @@ export function openListeningSocket(address: Address, options: ListeningSocketOp
   if (failure === linux.EADDRINUSE && address.kind === "unix" && removeStale(address.path, encoded.bytes)) {
     failure = libc.bind(fd, encoded.bytes, encoded.bytes.length) < 0 ? errno() : 0;
   }
-  if (failure === 0 && libc.listen(fd, options.backlog ?? 4096) < 0) failure = errno();
+  if (failure === 0 && options.bindOnly !== true && libc.listen(fd, options.backlog ?? 4096) < 0) failure = errno();
   if (failure !== 0) {
     closeFd(fd);
     throw listenError(address, failure);
