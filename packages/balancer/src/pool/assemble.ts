@@ -27,8 +27,8 @@ export function buildPools(
 
 /**
  * Puts built pools in place of the previous ones: settings of kept endpoints change, endpoints and pools that went away
- * retire their idle connections, exchanges in flight finish. Returns the pools that went away while requests wait in them:
- * tick them until their `waiting` is 0.
+ * retire their idle connections, exchanges in flight finish. Returns the pools that went away while requests wait in them
+ * or something is under way there: tick them until they are no longer `unfinished`.
  */
 export function commitPools(
   next: ReadonlyMap<string, Pool>,
@@ -38,7 +38,7 @@ export function commitPools(
   for (const [name, pool] of previous ?? []) {
     if (next.has(name)) continue;
     pool.retire();
-    if (pool.waiting > 0) removed.push(pool);
+    if (pool.unfinished) removed.push(pool);
   }
   for (const [name, pool] of next) if (previous?.get(name) !== pool) pool.commit();
   return removed;

@@ -3,7 +3,10 @@
 import type { Clock } from "../base/clock.ts";
 import type { Address } from "../net/transport.ts";
 import { EndpointCell, EndpointState, StateCell, type SharedTable } from "../observe/table.ts";
+import type { Random } from "../base/random.ts";
+import { EndpointDrain } from "./drain.ts";
 import { IdleConnections } from "./idle.ts";
+import { type Occupant, Occupants } from "./occupants.ts";
 import type { EndpointPlan, PoolPlan } from "./plan.ts";
 
 /** In-flight exchanges of a pool: this worker's own, live, and the other workers' as of the last tick. */
@@ -49,6 +52,8 @@ export class Endpoint {
   /** Whether the pool has a readiness probe: then an endpoint nobody has probed yet is not usable. */
   probed: boolean;
   readonly idle: IdleConnections;
+  /** What this worker has under way here. */
+  readonly occupants = new Occupants();
   /** Idle age in ms up to which its connections are safe to reuse, margin already taken off; -1 until known. */
   learnedIdle = -1;
   /** Put out by this worker since the rotation was built; the next rebuild sees it in the table. */
@@ -57,6 +62,7 @@ export class Endpoint {
   prior = 1;
   readonly load: PoolLoad;
   #home: EndpointHome | null = null;
+  readonly #drain = new EndpointDrain();
   #failures = 0;
   #ejections = 0;
   #ewmaAt = 0;
@@ -126,6 +132,32 @@ export class Endpoint {
     if (this.#cells[this.#own]! <= 0) return;
     this.#cells[this.#own]!--;
     if (this.load.own > 0) this.load.own--;
+  }
+
+  /** Something of this worker's is under way here from now on; `occupants.leave` when it is over. */
+  enter(one: Occupant, random: Random): void {
+    this.occupants.enter(one);
+    if (this.#drain.active) this.#drain.joined(one, this.#clock.wall(), random);
+  }
+
+  /** With every tick: begins, changes or ends a drain as the shared table says, and cuts at the end of its window. */
+  reviewDrain(wallNow: number, random: Random): void {
+    const cells = this.#cells;
+    const from = cells[this.#state + StateCell.drainFrom]!;
+    const until = cells[this.#state + StateCell.drainUntil]!;
+    if (from === 0 && !this.#drain.active) return;
+    const cut = this.#drain.review(from, until, wallNow, this.occupants, random);
+    if (cut !== null) {
+      this.count(EndpointCell.cutExchanges, cut.exchanges);
+      this.count(EndpointCell.cutTunnels, cut.tunnels);
+    }
+    const oldest = from === 0 ? null : this.occupants.first;
+    cells[this.#own + EndpointCell.oldest] = oldest === null ? 0 : wallNow - (this.#clock.now() - oldest.since);
+  }
+
+  /** Whether a drain is under way and its window not over: until then sticky clients are still welcome. */
+  drainWindowOpen(wallNow: number): boolean {
+    return this.#cells[this.#state + StateCell.drainUntil]! > wallNow;
   }
 
   /** Adds to one of this worker's cells (`EndpointCell`). */

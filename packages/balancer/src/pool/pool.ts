@@ -33,6 +33,8 @@ export type Refusal = "unusable" | "full";
 const draws = 3;
 /** How often idle connections are looked through, ms. */
 const pruneEvery = 1_000;
+/** Period of the longest exchange, ms: what is told is of this one and the one before, so of half an hour at least. */
+const longestPeriod = 1_800_000;
 
 /** What passes from one snapshot's pool to the next one's of the same name. */
 interface Life {
@@ -40,6 +42,10 @@ interface Life {
   readonly queue: WaitQueue;
   readonly budget: RetryBudget;
   readonly load: PoolLoad;
+  /** Endpoints that left the configuration while something was under way there. */
+  readonly leaving: Set<Endpoint>;
+  /** When the longest exchange's period ends. */
+  longestUntil: number;
 }
 
 export class Pool implements EndpointHome {
@@ -74,7 +80,14 @@ export class Pool implements EndpointHome {
     this.#own = context.table.pool(context.row, plan.slot);
     this.#life =
       previous === null
-        ? { current: this, queue: new WaitQueue(), budget: new RetryBudget(), load: { own: 0, others: 0 } }
+        ? {
+            current: this,
+            queue: new WaitQueue(),
+            budget: new RetryBudget(),
+            load: { own: 0, others: 0 },
+            leaving: new Set(),
+            longestUntil: context.clock.now() + longestPeriod,
+          }
         : previous.#life;
     this.endpoints = endpoints(this.#life.load);
     this.needsKey = algorithms[plan.balance].needsKey;
@@ -85,6 +98,11 @@ export class Pool implements EndpointHome {
   /** Requests of this worker that wait here. */
   get waiting(): number {
     return this.#life.queue.length;
+  }
+
+  /** Whether anything is still to be done here once it has left the configuration: until then it is ticked. */
+  get unfinished(): boolean {
+    return this.waiting > 0 || this.#life.leaving.size > 0;
   }
 
   /** Why the last `pick` returned null. */
@@ -149,7 +167,9 @@ export class Pool implements EndpointHome {
   tick(now: number, wallNow: number): void {
     const pool = this.#life.current;
     pool.#review(wallNow);
+    pool.#reviewDrains(wallNow);
     pool.#noteTotals(now);
+    pool.#turnLongest(now);
     if (now >= pool.#pruneAt) {
       pool.#pruneAt = now + pruneEvery;
       for (const endpoint of pool.endpoints) {
@@ -172,6 +192,12 @@ export class Pool implements EndpointHome {
     while (bucket < latencyBuckets.length && ms > latencyBuckets[bucket]!) bucket++;
     this.#cells[this.#own + PoolCell.latency + bucket]!++;
     this.#cells[this.#own + PoolCell.latencySum]! += ms;
+  }
+
+  /** Notes how long an exchange took that was answered in full and was no stream: what a drain has to wait for. */
+  observeLongest(ms: number): void {
+    const at = this.#own + PoolCell.longest;
+    if (ms > this.#cells[at]!) this.#cells[at] = ms;
   }
 
   /** Whether one more try is within the budget; takes it from there if so. A route may have a share of its own. */
@@ -198,7 +224,7 @@ export class Pool implements EndpointHome {
     if (previous !== this) {
       if (previous.slot !== this.slot) previous.#cells[previous.#own + PoolCell.queued] = 0;
       const kept = new Set(this.endpoints);
-      for (const endpoint of previous.endpoints) if (!kept.has(endpoint)) endpoint.idle.retireAll();
+      for (const endpoint of previous.endpoints) if (!kept.has(endpoint)) this.#letGo(endpoint);
     }
     this.#publishQueued();
     this.#noteTotals(this.#context.clock.now());
@@ -208,7 +234,32 @@ export class Pool implements EndpointHome {
 
   /** It is no longer in the configuration: in-flight exchanges and waiting requests finish, nothing is kept for later. */
   retire(): void {
-    for (const endpoint of this.endpoints) endpoint.idle.retireAll();
+    for (const endpoint of this.endpoints) this.#letGo(endpoint);
+  }
+
+  /** No new work, and its idle connections end; what is under way there is drained as the supervisor says. */
+  #letGo(endpoint: Endpoint): void {
+    endpoint.idle.retireAll();
+    endpoint.publishIdle();
+    if (endpoint.occupants.first !== null) this.#life.leaving.add(endpoint);
+  }
+
+  #reviewDrains(wallNow: number): void {
+    const { random } = this.#context;
+    for (const endpoint of this.endpoints) endpoint.reviewDrain(wallNow, random);
+    for (const endpoint of this.#life.leaving) {
+      endpoint.reviewDrain(wallNow, random);
+      if (endpoint.occupants.first === null) this.#life.leaving.delete(endpoint);
+    }
+  }
+
+  #turnLongest(now: number): void {
+    const life = this.#life;
+    if (now < life.longestUntil) return;
+    life.longestUntil = now + longestPeriod;
+    const at = this.#own + PoolCell.longest;
+    this.#cells[this.#own + PoolCell.longestBefore] = this.#cells[at]!;
+    this.#cells[at] = 0;
   }
 
   #everywhere(cell: number): number {
