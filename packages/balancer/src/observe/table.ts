@@ -27,7 +27,14 @@ export const EndpointCell = {
   tunnelsClosed: 17, // tunnels that a drain closed in good order
   cutExchanges: 18, // cut at the end of a drain's window
   cutTunnels: 19,
-  size: 24,
+  /** Tries that the endpoint broke off, on connections where that is not the keep-alive race, or answered with nonsense. */
+  resets: 20,
+  timeouts: 21, // tries that it did not answer, or not to the end, in time
+  connectRefusals: 22, // those connect failures that were refusals
+  /** Of answers below 500: sum of the natural logarithms of the ms to the first byte, and of their squares. */
+  latencyLogs: 23,
+  latencyLogSquares: 24,
+  size: 32,
 } as const;
 
 /** Cells of one pool in one worker's row; the rest are latency buckets. */
@@ -107,6 +114,11 @@ export const StateCell = {
   since: 1,
   /** Wall-clock ms until which passive marking keeps it out of rotation; any worker may write, last one wins. */
   passiveUntil: 2,
+  /** Wall-clock ms until which it is ejected as an outlier; written by the supervisor only. */
+  ejectedUntil: 3,
+  /** Wall-clock ms from which it comes up to its full share; 0 = it has it. The supervisor and any worker write, last one wins. */
+  warmFrom: 4,
+  ejections: 5, // times it was ejected as an outlier
   /** Wall-clock ms between which it drains; both 0 while it does not. */
   drainFrom: 6,
   drainUntil: 7,
@@ -134,7 +146,7 @@ const HeaderCell = {
 } as const;
 const magic = 0x504c494d; // "PLIM"
 /** To be raised with every change of the cells above. */
-const layoutVersion = 2;
+const layoutVersion = 3;
 
 /** How much the table can hold. */
 export interface TableShape {
