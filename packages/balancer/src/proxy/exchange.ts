@@ -17,7 +17,7 @@ import { type HeadBuffer, releaseHead, takeHead } from "./head-buffer.ts";
 import { hashKey } from "./hash-key.ts";
 import type { ListenerSnapshot, ListenerState } from "./listener-state.ts";
 import { Mirror } from "./mirror.ts";
-import { faultAnswer } from "./own-answer.ts";
+import { faultAnswer, sentLength } from "./own-answer.ts";
 import { buildRequestHead, requestIdFrom, requestIdTo } from "./request-head.ts";
 import { nextRequestId } from "./request-id.ts";
 import { shapeRequest } from "./request-shape.ts";
@@ -198,7 +198,7 @@ export class Exchange implements AnswerSink, Waiter {
     this.status = status;
     const listener = this.listener ?? this.#state.current;
     const answer = faultAnswer(code, { accept: this.#accept(), requestId: this.#id() }, listener.errorPages);
-    this.bytesOut = answer.body.length;
+    this.bytesOut = sentLength(answer, this.method);
     const close = side === "client" || !this.#requestDone;
     this.#finish();
     client.ownAnswer(answer, close);
@@ -207,7 +207,10 @@ export class Exchange implements AnswerSink, Waiter {
   /** A request that could not be read: there is nothing to route, only an answer to give. */
   refuseUnread(code: FaultCode, cause: string): void {
     const { requestHead, request } = this.#context;
+    // What an earlier request left in it is not this one's.
     requestHead.fields.count = 0;
+    requestHead.method = Method.other;
+    requestHead.minor = 1;
     request.set(nothing, requestHead, this.#peer.address);
     this.#reset(requestHead, this.#state.current);
     this.#requestDone = false;
@@ -379,7 +382,7 @@ export class Exchange implements AnswerSink, Waiter {
         ? made
         : answerEdits.prepare(request, this.#peer.scheme, this.source, this.requestId).applyTo(made);
     this.status = answer.status;
-    this.bytesOut = answer.body.length;
+    this.bytesOut = sentLength(answer, this.method);
     const client = this.#client;
     const close = !this.#requestDone;
     this.#finish();

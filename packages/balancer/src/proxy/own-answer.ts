@@ -1,4 +1,5 @@
 // Answers that the balancer makes by itself: faults, redirects and fixed answers. All of them are whole and small.
+import { Method } from "@plimsoll/wire/http1";
 import { latin1 } from "../base/bytes.ts";
 import { type FaultCode, faults } from "../base/fault.ts";
 import type { ErrorPages } from "./error-pages.ts";
@@ -50,6 +51,11 @@ const reasons: Readonly<Record<number, string>> = {
 
 export function reasonPhrase(status: number): string {
   return reasons[status] ?? "";
+}
+
+/** Body bytes of it that go out to who asked with this method (RFC 9110 §6.4.1). */
+export function sentLength({ status, body }: OwnAnswer, method: number): number {
+  return method === Method.head || status === 204 || status === 304 ? 0 : body.length;
 }
 
 /** What of the request shapes a fault's answer. */
