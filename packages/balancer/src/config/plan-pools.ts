@@ -1,8 +1,9 @@
 // A pool as it was written to a pool as it is planned.
-import type { EndpointPlan, HashKeyPlan, PoolPlan, ReadinessPlan, RetryPlan } from "../pool/plan.ts";
+import type { EndpointPlan, HashKeyPlan, OutlierPlan, PoolPlan, ReadinessPlan, RetryPlan } from "../pool/plan.ts";
 import { defaultExpect, defaultRetry } from "./defaults.ts";
 import type { NamePlan, PoolSource } from "./plan.ts";
 import type { EndpointConfig, PoolConfig } from "./schema/pools.ts";
+import type { OutliersConfig } from "./schema/outliers.ts";
 import type { ReadinessConfig } from "./schema/readiness.ts";
 import type { RetryConfig } from "./schema/retry.ts";
 
@@ -25,6 +26,9 @@ export function planPool(name: string, config: PoolConfig): PoolSource {
     zone: config.zone ?? "",
     readiness: planReadiness(config.readiness),
     failOpen: config.failOpen,
+    sticky: null,
+    outliers: planOutliers(config.outliers),
+    slowStart: config.slowStart,
     drain: config.drain,
     timeouts: config.timeouts,
     retry: planRetry(config.retry, defaultRetry),
@@ -46,10 +50,14 @@ export function planRetry(config: RetryConfig, otherwise: RetryPlan): RetryPlan 
   };
 }
 
+function planOutliers({ detect, ...outliers }: OutliersConfig): OutlierPlan | null {
+  return detect === "off" ? null : outliers;
+}
+
 function planEndpoint(config: EndpointConfig): EndpointPlan | NamePlan {
   const { address, weight, backup } = config;
   const zone = config.zone ?? "";
-  if (address.kind === "address") return { slot: -1, id: address.id, address: address.address, weight, zone, backup };
+  if (address.kind === "address") return { slot: -1, id: address.id, stableId: address.id, address: address.address, weight, zone, backup };
   if (address.kind === "srv") return { id: address.id, kind: "srv", name: address.name, port: 0, weight, zone, backup };
   return { id: address.id, kind: "address", name: address.name, port: address.port, weight, zone, backup };
 }

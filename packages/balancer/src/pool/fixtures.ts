@@ -42,7 +42,8 @@ export function makeWorker(table: SharedTable = makeTable(), row = 0, seed = 1):
 export function endpointPlan(slot: number, over: Partial<EndpointPlan> = {}): EndpointPlan {
   const port = 3000 + slot;
   const address = { kind: "tcp", host: "127.0.0.1", port } as const;
-  return { slot, id: `127.0.0.1:${port}`, address, weight: 1, zone: "", backup: false, ...over };
+  const id = `127.0.0.1:${port}`;
+  return { slot, id, stableId: over.id ?? id, address, weight: 1, zone: "", backup: false, ...over };
 }
 
 export function poolPlan(over: Partial<PoolPlan> = {}): PoolPlan {
@@ -56,6 +57,9 @@ export function poolPlan(over: Partial<PoolPlan> = {}): PoolPlan {
     zone: "",
     readiness: null,
     failOpen: true,
+    sticky: null,
+    outliers: null,
+    slowStart: 0,
     drain: { window: 30_000 },
     timeouts: { connect: 3_000, firstByte: 60_000, idle: 60_000, tunnelIdle: 3_600_000, perTry: 0, total: 0 },
     retry: { attempts: 2, budget: 0.2, on: ["connect", "reset"], idempotencyKey: false, hedge: 0 },

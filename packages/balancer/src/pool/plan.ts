@@ -23,6 +23,8 @@ export interface EndpointPlan {
   readonly slot: number;
   /** Stable name within the pool: the address as written ("127.0.0.1:3001"), or name and resolved address. */
   readonly id: string;
+  /** What sticky clients belong to: `id`, but the same in every run of an instance whose id changes with each ("app-1"). */
+  readonly stableId: string;
   readonly address: Address;
   readonly weight: number;
   readonly zone: string;
@@ -42,6 +44,36 @@ export interface ReadinessPlan {
   readonly timeout: number;
   readonly rise: number;
   readonly fall: number;
+}
+
+/** By what clients are kept at their endpoint: a file each in stick/. */
+export type StickName = "cookie" | "appCookie" | "header" | "source";
+
+export interface StickyPlan {
+  readonly by: StickName;
+  /** Name of the cookie, as it is, or of the header, in lower case; "" for the source. */
+  readonly name: string;
+  /** Whether clients stay at an endpoint while it drains. */
+  readonly whileDraining: boolean;
+  /** The balancer's own cookie; null for all others. */
+  readonly cookie: StickyCookiePlan | null;
+}
+
+export interface StickyCookiePlan {
+  /** The first signs, all are believed. Never empty. */
+  readonly secrets: readonly string[];
+  /** Ms after the last renewal for which it is believed; 0 = until the browser closes. */
+  readonly maxAge: number;
+  readonly sameSite: "lax" | "strict" | "none";
+  /** "auto": when the client speaks TLS. */
+  readonly secure: "auto" | "always" | "never";
+  readonly httpOnly: boolean;
+  readonly partitioned: boolean;
+  /** "" = the host that answered. */
+  readonly domain: string;
+  readonly path: string;
+  /** Whether it may stand in answers that shared caches may store. */
+  readonly cacheable: boolean;
 }
 
 export interface PoolTimeouts {
@@ -74,6 +106,19 @@ export interface RetryPlan {
   readonly hedge: number;
 }
 
+/** When an endpoint is put out for doing worse than its peers. */
+export interface OutlierPlan {
+  /** Share of the pool that may be out at a time (0.5), rounded down, at least one of two or more. */
+  readonly maxEjected: number;
+  /** First time out, ms; the n-th is n times as long, up to `longest`. */
+  readonly base: number;
+  readonly longest: number;
+  /** Failures in a row that may eject; 0 = never by this. */
+  readonly consecutive: number;
+  /** Times slower than its peers that may eject; 0 = never by this. */
+  readonly latency: number;
+}
+
 export interface PoolPlan {
   /** Row in the shared table. -1 before it is given out. */
   readonly slot: number;
@@ -87,6 +132,10 @@ export interface PoolPlan {
   readonly zone: string;
   readonly readiness: ReadinessPlan | null;
   readonly failOpen: boolean;
+  readonly sticky: StickyPlan | null;
+  readonly outliers: OutlierPlan | null;
+  /** Ms in which an endpoint that joins or comes back rises to its full share; 0 = at once. */
+  readonly slowStart: number;
   readonly drain: {
     /** Ms from the begin of a drain until what is left is cut; "auto" follows the longest requests seen. */
     readonly window: number | "auto";

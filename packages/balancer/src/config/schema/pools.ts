@@ -12,12 +12,12 @@ import {
   leafFacts,
   notYet,
   oneOf,
-  share,
   shortForms,
   shorthand,
   text,
   written,
 } from "./leaf.ts";
+import { outliersSchema } from "./outliers.ts";
 import { readinessSchema } from "./readiness.ts";
 import { retrySchema } from "./retry.ts";
 import { stickySchema } from "./sticky.ts";
@@ -88,24 +88,6 @@ const algorithmNames = Object.keys(algorithms) as [AlgorithmName, ...AlgorithmNa
 
 /** Poolwide settings of later work: nothing is lost while they have no effect. */
 const laterSettings = {
-  slowStart: duration({ zero: true })
-    .describe("Time in which a new or recovered endpoint comes up to its full share.")
-    .register(notYet, {
-      severity: "warning",
-      will: "a new or recovered endpoint will come up to its full share slowly",
-    })
-    .optional(),
-  outliers: z
-    .strictObject({
-      maxEjected: share().describe("Most of the pool that may be ejected at a time.").optional(),
-      base: duration().describe("First time out; it grows with each further one.").optional(),
-    })
-    .describe("Ejects endpoints that do worse than their peers.")
-    .register(notYet, {
-      severity: "warning",
-      will: "endpoints that do worse than their peers will be ejected for a while",
-    })
-    .optional(),
   declared: z
     .strictObject({
       client: duration().describe("How long clients wait.").optional(),
@@ -150,6 +132,12 @@ export const poolSchema = z
         "When no endpoint is ready: send to all of them rather than to none. A shared dependency's blip must not become an outage.",
       ),
     sticky: stickySchema.optional(),
+    outliers: outliersSchema,
+    slowStart: duration({ zero: true })
+      .prefault("30s")
+      .describe(
+        "Time in which an endpoint that joins or comes back rises from 10 % to its full share, beside peers that have theirs. Not when the balancer itself starts or reloads. 0s for at once.",
+      ),
     drain: z
       .strictObject({
         window: windowSchema
