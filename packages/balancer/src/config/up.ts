@@ -50,6 +50,7 @@ export function planForUp(options: UpOptions): Plan {
   const endpoints = options.endpoints.map(({ id, host, port }) => ({
     slot: -1,
     id,
+    stableId: id,
     address: { kind: "tcp", host, port } as const,
     weight: 1,
     zone: "",

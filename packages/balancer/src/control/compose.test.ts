@@ -6,7 +6,15 @@ import { compose, namesOf } from "./compose.ts";
 
 function endpoint(id: string): EndpointPlan {
   const [host = "", port = ""] = id.split(":");
-  return { slot: -1, id, address: { kind: "tcp", host, port: Number(port) }, weight: 1, zone: "", backup: false };
+  return {
+    slot: -1,
+    id,
+    stableId: id,
+    address: { kind: "tcp", host, port: Number(port) },
+    weight: 1,
+    zone: "",
+    backup: false,
+  };
 }
 
 function name(id: string, over: Partial<NamePlan> = {}): NamePlan {
@@ -49,6 +57,7 @@ test("names become endpoints with ids that a person can read and that stay the s
   expect(made.pools[0]?.endpoints[3]).toEqual({
     slot: -1,
     id: "srv+_http._tcp.app@10.0.0.1:8001",
+    stableId: "srv+_http._tcp.app@10.0.0.1:8001",
     address: { kind: "tcp", host: "10.0.0.1", port: 8001 },
     weight: 6,
     zone: "b",

@@ -43,9 +43,11 @@ export function compose(plan: Plan, answers: Answers, replacements: Replacements
 
 function endpointOf(name: NamePlan, address: ResolvedAddress): EndpointPlan {
   const host = address.host.includes(":") ? `[${address.host}]` : address.host;
+  const id = `${name.id}@${host}${name.kind === "srv" ? `:${address.port}` : ""}`;
   return {
     slot: -1,
-    id: `${name.id}@${host}${name.kind === "srv" ? `:${address.port}` : ""}`,
+    id,
+    stableId: id,
     address: { kind: "tcp", host: address.host, port: address.port },
     weight: name.weight * address.weight,
     zone: name.zone,

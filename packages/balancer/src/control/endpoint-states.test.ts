@@ -8,6 +8,7 @@ function endpoint(slot: number): EndpointPlan {
   return {
     slot,
     id: `e${slot}`,
+    stableId: `e${slot}`,
     address: { kind: "tcp", host: "10.0.0.1", port: slot + 1 },
     weight: 1,
     zone: "",

@@ -6,7 +6,15 @@ import type { ListenerPlan } from "../proxy/plan.ts";
 import { endpointKey, Slots, type SlotClaim, type SlotUse } from "./slots.ts";
 
 function endpoint(port: number, id = `127.0.0.1:${port}`): EndpointPlan {
-  return { slot: -1, id, address: { kind: "tcp", host: "127.0.0.1", port }, weight: 1, zone: "", backup: false };
+  return {
+    slot: -1,
+    id,
+    stableId: id,
+    address: { kind: "tcp", host: "127.0.0.1", port },
+    weight: 1,
+    zone: "",
+    backup: false,
+  };
 }
 
 /** Only what slots look at. */

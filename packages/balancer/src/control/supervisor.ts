@@ -53,6 +53,8 @@ export interface SupervisorOptions {
 /** An endpoint set at run time. */
 export interface RuntimeEndpoint {
   readonly id: string;
+  /** What sticky clients belong to; `id` if left out. */
+  readonly stableId?: string;
   readonly host: string;
   readonly port: number;
   readonly weight?: number;
@@ -356,6 +358,6 @@ class RunningSupervisor implements Supervisor {
 }
 
 function endpointPlan(endpoint: RuntimeEndpoint): EndpointPlan {
-  const { id, host, port, weight = 1, zone = "", backup = false } = endpoint;
-  return { slot: -1, id, address: { kind: "tcp", host, port }, weight, zone, backup };
+  const { id, stableId = id, host, port, weight = 1, zone = "", backup = false } = endpoint;
+  return { slot: -1, id, stableId, address: { kind: "tcp", host, port }, weight, zone, backup };
 }

@@ -114,6 +114,7 @@ function withSlots(pool: PoolPlan, live: readonly LiveEndpoint[] | null): PoolPl
     .map(({ id }) => ({
       slot: 0,
       id,
+      stableId: id,
       address: { kind: "unix", path: id } as const,
       weight: 1,
       zone: "",

@@ -29,8 +29,8 @@ function stage(refuse = "") {
   return { endpoints, story, troubles, sink: trafficSink(traffic, "app", 300, (text) => void troubles.push(text)) };
 }
 
-const one = { id: "app-1.1", host: "127.0.0.1", port: 1 };
-const two = { id: "app-2.1", host: "127.0.0.1", port: 2 };
+const one = { id: "app-1.1", stableId: "app-1", host: "127.0.0.1", port: 1 };
+const two = { id: "app-2.1", stableId: "app-2", host: "127.0.0.1", port: 2 };
 
 test("a new endpoint is waited for until it is in rotation; one that is known is not", async () => {
   const { sink, endpoints } = stage();

@@ -60,6 +60,8 @@ export interface Host {
 export interface AppEndpoint {
   /** Unique over all runs: "app-1.3" is the third run of app-1. */
   readonly id: string;
+  /** The same in all runs: "app-1". Sticky clients belong to it, not to a run. */
+  readonly stableId: string;
   readonly host: string;
   readonly port: number;
 }

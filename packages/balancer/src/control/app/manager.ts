@@ -211,7 +211,9 @@ export class AppManager {
   /** Tells the sink what is listed now. Calls are in order; each resolves when its state, or a later one, is in force. */
   #publish(): Promise<boolean> {
     this.#published = this.#published.then(() =>
-      this.#sink.set([...this.#listed].map((run) => ({ id: run.id, host: run.address, port: run.port }))),
+      this.#sink.set(
+        [...this.#listed].map((run) => ({ id: run.id, stableId: run.name, host: run.address, port: run.port })),
+      ),
     );
     return this.#published;
   }
