@@ -289,6 +289,13 @@ export const faults = {
   ),
   // Ours.
   draining: kind("self", "never", 503, "destination_unavailable", "The balancer is shutting down."),
+  "drain-window-over": kind(
+    "self",
+    "never",
+    503,
+    "destination_unavailable",
+    "The endpoint was leaving, and its drain window ended before this was finished.",
+  ),
   "internal-error": kind(
     "self",
     "never",
