@@ -176,7 +176,7 @@ class SimulatedOrigin {
       this.#think(chance, method, target, names.includes("upgrade"));
     }
     const [, early] = /^[A-Z]+ (\S+) [^]*\r\n\r\n/.exec(received.toString("latin1")) ?? [];
-    if (requests.length === 0 && early !== undefined && this.#served === 0 && chance() < 0.05) {
+    if (requests.length === 0 && early !== undefined && this.#served === 0 && chance() < 0.2) {
       this.#served = 1;
       this.#think(chance, "POST", early, false);
     }
@@ -260,7 +260,11 @@ function plan(chance: Chance): EnginePlan {
   const pool = poolPlan(endpoints, {
     timeouts,
     retry: { ...base.retry, attempts: between(chance, 1, 3) },
-    limits: { inFlight: oneOf(chance, [0, 0, 1, 2]), queue: oneOf(chance, [0, 1, 5]), queueTimeout: 250 },
+    limits: {
+      inFlight: oneOf(chance, [0, 0, 1, 2]),
+      queue: oneOf(chance, [0, 1, 5]),
+      queueTimeout: oneOf(chance, [250, 1_000]),
+    },
     keepAlive: { maxIdle: oneOf(chance, [0, 1, 4]), idle: 1_000, maxRequests: oneOf(chance, [0, 0, 2]) },
     balance: oneOf(chance, ["roundRobin", "p2c", "leastOutstanding"]),
   });
