@@ -39,6 +39,7 @@ function setting() {
     state: (slot: number) =>
       Object.entries(EndpointState).find(([, value]) => value === cell(slot, StateCell.state))?.[0],
     since: (slot: number) => cell(slot, StateCell.since),
+    warmFrom: (slot: number) => cell(slot, StateCell.warmFrom),
   };
 }
 
@@ -131,4 +132,41 @@ test("over any history the table says what probes and operators said last", () =
       }
     }),
   );
+});
+
+test("what joins or comes back begins to warm up; the balancer's own start and reloads warm nobody", () => {
+  const at = setting();
+  at.states.apply([pool([0, 1, 2])]);
+  at.states.judge("app", endpoint(0), "ready", "passed");
+  at.states.judge("app", endpoint(1), "unready", "failed");
+  at.states.apply([pool([0, 1, 2])]);
+  at.pass(500);
+  at.states.judge("app", endpoint(2), "ready", "passed");
+  expect([at.warmFrom(0), at.warmFrom(1), at.warmFrom(2)]).toEqual([0, 0, 0]);
+  // It was judged before: whatever made it fail is over only now.
+  at.states.judge("app", endpoint(1), "ready", "passed");
+  expect(at.warmFrom(1)).toBe(1500);
+  at.pass(500);
+  at.states.ask("app", "e0", "draining", "deploy");
+  expect(at.warmFrom(0)).toBe(0);
+  at.states.ask("app", "e0", "ready", "deploy is over");
+  expect(at.warmFrom(0)).toBe(2000);
+  at.pass(500);
+  at.states.apply([pool([0, 1, 2, 3])]);
+  expect(at.warmFrom(3)).toBe(0);
+  at.states.judge("app", endpoint(3), "ready", "passed");
+  expect(at.warmFrom(3)).toBe(2500);
+  // Nobody is probed any more, then again: all of them have had work all the time.
+  at.pass(500);
+  at.states.apply([pool([0, 1, 2, 3], false)]);
+  at.states.apply([pool([0, 1, 2, 3])]);
+  expect([0, 1, 2, 3].map(at.warmFrom)).toEqual([2000, 1500, 0, 2500]);
+});
+
+test("an endpoint that joins a pool without probes warms up from that moment", () => {
+  const at = setting();
+  at.states.apply([pool([0], false)]);
+  at.pass(500);
+  at.states.apply([pool([0, 1], false)]);
+  expect([at.warmFrom(0), at.warmFrom(1)]).toEqual([0, 1500]);
 });

@@ -4,6 +4,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Log, LogLevel } from "../observe/log.ts";
 import { EndpointState, StateCell, type SharedTable } from "../observe/table.ts";
 import type { EndpointPlan, PoolPlan } from "../pool/plan.ts";
+import { comesIn } from "../pool/slow-start.ts";
 import { endpointKey } from "./slots.ts";
 
 /** What probes say. "unknown" until the first has passed. */
@@ -34,6 +35,8 @@ export class EndpointStates {
   #entries = new Map<string, StateEntry>();
   /** Pools in which nobody is ready, so that it is told once. */
   #unreadyPools = new Set<string>();
+  /** What was there when the balancer started and has not been judged since: its first pass is no return. Null before that. */
+  #fromStart: Set<string> | null = null;
 
   constructor(table: SharedTable, clock: Clock, log: Log) {
     this.#table = table;
@@ -59,12 +62,16 @@ export class EndpointStates {
     for (const pool of pools) {
       for (const endpoint of pool.endpoints) {
         const key = endpointKey(pool.name, endpoint);
-        const entry = this.#carry(this.#entries.get(key), pool, endpoint);
+        const old = this.#entries.get(key);
+        const entry = this.#carry(old, pool, endpoint);
         next.set(key, entry);
+        // Without a probe it gets work from now on.
+        if (old === undefined && pool.readiness === null && this.#fromStart !== null) this.#warm(entry);
         this.#store(entry);
       }
     }
     this.#entries = next;
+    this.#fromStart ??= new Set(next.keys());
     for (const name of this.#unreadyPools) {
       if (!pools.some((pool) => pool.name === name)) this.#unreadyPools.delete(name);
     }
@@ -131,9 +138,19 @@ export class EndpointStates {
 
   #change(entry: StateEntry): void {
     const next = withState(entry, this.#clock);
-    this.#entries.set(endpointKey(next.pool.name, next.endpoint), next);
+    const key = endpointKey(next.pool.name, next.endpoint);
+    const before = this.#entries.get(key)?.state ?? "unknown";
+    const first = this.#fromStart?.delete(key) === true && before === "unknown";
+    const probed = next.pool.readiness !== null;
+    if (!first && comesIn(EndpointState[before], EndpointState[next.state], probed)) this.#warm(next);
+    this.#entries.set(key, next);
     this.#store(next);
     this.#judgePool(next.pool);
+  }
+
+  /** Before the state is stored: no worker may ever see the one without the other. */
+  #warm(entry: StateEntry): void {
+    this.#table.cells[this.#table.state(entry.endpoint.slot) + StateCell.warmFrom] = this.#clock.wall();
   }
 
   #store(entry: StateEntry): void {

@@ -31,9 +31,12 @@ export const EndpointCell = {
   resets: 20,
   timeouts: 21, // tries that it did not answer, or not to the end, in time
   connectRefusals: 22, // those connect failures that were refusals
-  /** Of answers below 500: sum of the natural logarithms of the ms to the first byte, and of their squares. */
-  latencyLogs: 23,
-  latencyLogSquares: 24,
+  /** Of answers below 500: how many were timed, sum of the natural logarithms of their ms to the first byte, of the squares. */
+  timed: 23,
+  latencyLogs: 24,
+  latencyLogSquares: 25,
+  /** Ms of rest after which a connection is not used again, as this worker learned it; 0 = nothing was learned. */
+  keepAlive: 25,
   size: 32,
 } as const;
 
@@ -127,7 +130,14 @@ export const StateCell = {
 
 /** What tells how things are rather than how often something happened: it dies with the worker that wrote it. */
 const gauges = {
-  endpoint: [EndpointCell.inFlight, EndpointCell.ewma, EndpointCell.idle, EndpointCell.tunnels, EndpointCell.oldest],
+  endpoint: [
+    EndpointCell.inFlight,
+    EndpointCell.ewma,
+    EndpointCell.idle,
+    EndpointCell.tunnels,
+    EndpointCell.keepAlive,
+    EndpointCell.oldest,
+  ],
   pool: [PoolCell.queued],
   listener: [ListenerCell.open],
   worker: [WorkerCell.pid, WorkerCell.heartbeat, WorkerCell.snapshot, WorkerCell.rss, WorkerCell.reviewed],

@@ -1,13 +1,17 @@
 // One instance of the application as one worker sees it: its live counters in the shared table, its idle connections, what
 // was learned of it. It survives reloads while its pool, id, address and slot stay the same.
 import type { Clock } from "../base/clock.ts";
+import type { FaultCode } from "../base/fault.ts";
 import type { Address } from "../net/transport.ts";
 import { EndpointCell, EndpointState, StateCell, type SharedTable } from "../observe/table.ts";
 import type { Random } from "../base/random.ts";
 import { EndpointDrain } from "./drain.ts";
 import { IdleConnections } from "./idle.ts";
+import { KeepAliveAge } from "./keep-alive-age.ts";
 import { type Occupant, Occupants } from "./occupants.ts";
+import { troubleOf } from "./outlier/trouble.ts";
 import type { EndpointPlan, PoolPlan } from "./plan.ts";
+import { shareAt } from "./slow-start.ts";
 
 /** In-flight exchanges of a pool: this worker's own, live, and the other workers' as of the last tick. */
 export interface PoolLoad {
@@ -33,10 +37,14 @@ const failuresToEject = 3;
 /** First and longest time out, ms; each further ejection without a success in between doubles it. */
 const firstEjection = 1_000;
 const longestEjection = 30_000;
+/** Time out, ms, from which it comes back with a small share. */
+const coldAfter = 4_000;
 /** Time constant of the latency average, ms. Finagle and Linkerd ship 10 s. */
 const ewmaTau = 10_000;
 /** What one exchange can count for in the average, ms: so that no endpoint is out of sight for ever. */
 const ewmaCeiling = 60_000;
+/** What is faster than this, ms, counts as this: the clock of one worker is no finer, and nobody is slow at it. */
+const leastLatency = 0.1;
 
 export class Endpoint {
   readonly slot: number;
@@ -44,6 +52,11 @@ export class Endpoint {
   /** Name of its pool. */
   readonly pool: string;
   readonly address: Address;
+  /** Weight as configured. */
+  fullWeight: number;
+  /** Its share of that while it warms up, 0.1 to 1. Set with each rotation. */
+  share = 1;
+  /** Both together: what algorithms go by. */
   weight: number;
   zone: string;
   backup: boolean;
@@ -54,8 +67,8 @@ export class Endpoint {
   readonly idle: IdleConnections;
   /** What this worker has under way here. */
   readonly occupants = new Occupants();
-  /** Idle age in ms up to which its connections are safe to reuse, margin already taken off; -1 until known. */
-  learnedIdle = -1;
+  /** How long its idle connections are safe to use again. */
+  readonly keepAliveAge = new KeepAliveAge();
   /** Put out by this worker since the rotation was built; the next rebuild sees it in the table. */
   ejected = false;
   /** Latency in ms that is assumed while this worker has measured none: its peers' mean, set by peakEwma. */
@@ -81,6 +94,7 @@ export class Endpoint {
     this.id = plan.id;
     this.pool = pool.name;
     this.address = plan.address;
+    this.fullWeight = plan.weight;
     this.weight = plan.weight;
     this.zone = plan.zone;
     this.backup = plan.backup;
@@ -99,7 +113,8 @@ export class Endpoint {
 
   /** Takes over what a new snapshot says of it. Called at commit only: a refused snapshot must change nothing. */
   adopt(pool: PoolPlan, plan: EndpointPlan, home: EndpointHome): void {
-    this.weight = plan.weight;
+    this.fullWeight = plan.weight;
+    this.weight = plan.weight * this.share;
     this.zone = plan.zone;
     this.backup = plan.backup;
     this.maxInFlight = pool.limits.inFlight;
@@ -170,14 +185,25 @@ export class Endpoint {
     return this.#own + cell;
   }
 
-  /** Publishes how many idle connections this worker keeps. */
+  /** Called about once a second: gives up idle connections that are too old, and learns from the one that is watched. */
+  tendIdle(now: number, planned: number): void {
+    const { idle, keepAliveAge } = this;
+    idle.watching = keepAliveAge.curious;
+    const watched = idle.watchedFor(now);
+    if (watched > 0) keepAliveAge.survived(watched, planned);
+    idle.prune(now, this.idleLimit(planned));
+    this.publishIdle();
+  }
+
+  /** Publishes how many idle connections this worker keeps, and what it learned of their age. */
   publishIdle(): void {
     this.#cells[this.#own + EndpointCell.idle] = this.idle.size;
+    this.#cells[this.#own + EndpointCell.keepAlive] = Math.max(0, this.keepAliveAge.learned);
   }
 
   /** Age in ms from which an idle connection is no longer reused: what was learned, else the plan's. */
   idleLimit(planned: number): number {
-    return this.learnedIdle >= 0 ? this.learnedIdle : planned;
+    return this.keepAliveAge.limit(planned);
   }
 
   /**
@@ -187,6 +213,7 @@ export class Endpoint {
   observe(latencyMs: number, failed: boolean): void {
     const now = this.#clock.now();
     const current = this.latency(now);
+    if (!failed) this.#noteLatency(latencyMs);
     const sample = Math.min(failed ? Math.max(latencyMs, 2 * current) : latencyMs, ewmaCeiling);
     const at = this.#own + EndpointCell.ewma;
     if (this.#cells[at] === 0) {
@@ -198,6 +225,29 @@ export class Endpoint {
       this.#cells[at] = Math.max(this.#cells[at]! * keep + sample * (1 - keep), 0.001);
     }
     this.#ewmaAt = now;
+  }
+
+  /**
+   * A try failed here after it was connected. The keep-alive race is no fault of the endpoint: nothing is noted of what
+   * ends a connection that had carried exchanges before.
+   */
+  tryFailed(code: FaultCode, reused: boolean): void {
+    const cell = troubleOf(code, reused);
+    if (cell >= 0) this.#cells[this.#own + cell]!++;
+  }
+
+  /** In logarithms, because latencies are told apart by factors: the mean of 1 ms and 10 s says nothing of either. */
+  #noteLatency(ms: number): void {
+    const log = Math.log(Math.max(ms, leastLatency));
+    this.#cells[this.#own + EndpointCell.timed]!++;
+    this.#cells[this.#own + EndpointCell.latencyLogs]! += log;
+    this.#cells[this.#own + EndpointCell.latencyLogSquares]! += log * log;
+  }
+
+  /** Sets its share of its weight, as of `wallNow`. */
+  warm(slowStart: number, wallNow: number): void {
+    this.share = shareAt(this.#cells[this.#state + StateCell.warmFrom]!, slowStart, wallNow);
+    this.weight = this.fullWeight * this.share;
   }
 
   /**
@@ -231,9 +281,10 @@ export class Endpoint {
     return state === EndpointState.ready || (state === EndpointState.unknown && !this.probed);
   }
 
-  /** Kept out for now because connecting to it failed, in whichever worker. */
+  /** Kept out for now because connecting to it failed, in whichever worker, or because it did worse than its peers. */
   isEjected(wallNow: number): boolean {
-    return this.#cells[this.#state + StateCell.passiveUntil]! > wallNow;
+    const { passiveUntil, ejectedUntil } = StateCell;
+    return this.#cells[this.#state + passiveUntil]! > wallNow || this.#cells[this.#state + ejectedUntil]! > wallNow;
   }
 
   /** May take new work: ready, not draining or disabled, not kept out. Does not ask for room. */
@@ -249,11 +300,14 @@ export class Endpoint {
    */
   connectFailed(wallNow: number, refused = false): void {
     this.#failures++;
+    if (refused) this.keepAliveAge.refused(this.#clock.now());
     if (!refused && this.#failures < failuresToEject && this.#ejections === 0) return;
     if (this.isEjected(wallNow)) return; // one outage is one ejection, however many connects were under way
     if (this.#home === null || !this.#home.othersUsable(this, wallNow)) return;
     const time = Math.min(firstEjection * 2 ** this.#ejections, longestEjection);
     this.#ejections++;
+    // Back after this long it is another process, and cold.
+    if (time >= coldAfter) this.#cells[this.#state + StateCell.warmFrom] = wallNow + time;
     this.#cells[this.#state + StateCell.passiveUntil] = wallNow + time;
     this.ejected = true;
   }
@@ -264,6 +318,11 @@ export class Endpoint {
     this.#failures = 0;
     this.#ejections = 0;
     this.ejected = false;
+    const wallNow = this.#clock.wall();
+    const warmFrom = this.#state + StateCell.warmFrom;
+    if (this.#cells[warmFrom]! > wallNow && this.#cells[this.#state + StateCell.ejectedUntil]! <= wallNow) {
+      this.#cells[warmFrom] = wallNow;
+    }
     this.#cells[this.#state + StateCell.passiveUntil] = 0;
   }
 }

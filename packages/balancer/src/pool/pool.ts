@@ -11,6 +11,7 @@ import { RetryBudget } from "./budget.ts";
 import type { Endpoint, EndpointHome, PoolLoad } from "./endpoint.ts";
 import type { PoolPlan } from "./plan.ts";
 import { WaitQueue, type Waiter } from "./queue.ts";
+import { stepLength } from "./slow-start.ts";
 import { buildRotation, emptyRotation, type Rotation } from "./rotation.ts";
 
 export type { Waiter } from "./queue.ts";
@@ -68,6 +69,8 @@ export class Pool implements EndpointHome {
   #refusal: Refusal = "unusable";
   #serving = false;
   #pruneAt = 0;
+  /** Wall-clock ms of the next step of the weights while somebody warms up. */
+  #warmAt = Infinity;
 
   /** Made by `buildPools`. It serves nothing before `commit`, and making it changes nothing that lives. */
   constructor(plan: PoolPlan, previous: Pool | null, context: PoolContext, endpoints: (load: PoolLoad) => Endpoint[]) {
@@ -173,8 +176,7 @@ export class Pool implements EndpointHome {
     if (now >= pool.#pruneAt) {
       pool.#pruneAt = now + pruneEvery;
       for (const endpoint of pool.endpoints) {
-        endpoint.idle.prune(now, endpoint.idleLimit(pool.plan.keepAlive.idle));
-        endpoint.publishIdle();
+        endpoint.tendIdle(now, pool.plan.keepAlive.idle);
       }
     }
     pool.#expire(now);
@@ -363,6 +365,7 @@ export class Pool implements EndpointHome {
   #review(wallNow: number): void {
     const { endpoints } = this;
     const standing = this.#standing;
+    if (wallNow >= this.#warmAt) this.#rebuild(wallNow);
     for (let i = 0; i < endpoints.length; i++) {
       if (standing[i] !== standingOf(endpoints[i]!, wallNow)) {
         this.#rebuild(wallNow);
@@ -387,6 +390,7 @@ export class Pool implements EndpointHome {
       if (withdrawn) endpoint.idle.clear();
     }
     this.#rotation = buildRotation(this.plan, this.endpoints, wallNow, this.#context.random, this.#surroundings);
+    this.#warmAt = this.#rotation.warming ? wallNow + stepLength(this.plan.slowStart) : Infinity;
   }
 }
 

@@ -15,6 +15,8 @@ export interface Rotation {
   readonly pick: Picker | null;
   /** Nobody is known to be ready; these are asked all the same. */
   readonly failOpen: boolean;
+  /** Somebody has less than its full share yet. */
+  readonly warming: boolean;
 }
 
 /** Who is in, before the algorithm is built. */
@@ -25,7 +27,7 @@ export interface Selection {
 }
 
 /** The rotation of a pool that nobody can serve. */
-export const emptyRotation: Rotation = { usable: [], spill: [], pick: null, failOpen: false };
+export const emptyRotation: Rotation = { usable: [], spill: [], pick: null, failOpen: false, warming: false };
 
 /**
  * Chooses who is in. In this order, the first that is not empty:
@@ -38,7 +40,7 @@ export const emptyRotation: Rotation = { usable: [], spill: [], pick: null, fail
  * Weight 0 means no share of the traffic, so such an endpoint is in none of them.
  */
 export function select(plan: PoolPlan, endpoints: readonly Endpoint[], wallNow: number): Selection {
-  const willing = endpoints.filter((endpoint) => endpoint.weight > 0 && !endpoint.withdrawn());
+  const willing = endpoints.filter((endpoint) => endpoint.fullWeight > 0 && !endpoint.withdrawn());
   const ready = willing.filter((endpoint) => endpoint.isReady());
   const allowed = ready.filter((endpoint) => !endpoint.isEjected(wallNow));
   for (const [candidates, failOpen] of [
@@ -74,7 +76,7 @@ function preferZone(
 
 function weightOf(endpoints: readonly Endpoint[]): number {
   let total = 0;
-  for (const endpoint of endpoints) total += endpoint.weight;
+  for (const endpoint of endpoints) total += endpoint.fullWeight;
   return total;
 }
 
@@ -88,5 +90,16 @@ export function buildRotation(
 ): Rotation {
   const { usable, spill, failOpen } = select(plan, endpoints, wallNow);
   if (usable.length === 0) return emptyRotation;
-  return { usable, spill, failOpen, pick: algorithms[plan.balance].build(usable, random, surroundings) };
+  const warming = warmUp(plan, usable, failOpen, wallNow);
+  return { usable, spill, failOpen, warming, pick: algorithms[plan.balance].build(usable, random, surroundings) };
+}
+
+/** Sets everybody's weight as of now. Where nobody is known to be ready, nobody is known to be cold. */
+function warmUp(plan: PoolPlan, usable: readonly Endpoint[], failOpen: boolean, wallNow: number): boolean {
+  let warming = false;
+  for (const endpoint of usable) {
+    endpoint.warm(failOpen ? 0 : plan.slowStart, wallNow);
+    if (endpoint.share < 1) warming = true;
+  }
+  return warming;
 }
