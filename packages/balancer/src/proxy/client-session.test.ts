@@ -308,6 +308,7 @@ describe("winding down", () => {
   test("a stop closes idle connections, lets the busy finish, and resolves", async () => {
     const stage = new Stage();
     const idle = stage.client();
+    stage.advance(1_000);
     const busy = stage.asking(get);
     const stopped = stage.engine.stop(30_000);
     stage.network.run();
@@ -319,6 +320,41 @@ describe("winding down", () => {
     expect(busy.closed).toBeTrue();
     stage.advance(50);
     await stopped;
+  });
+
+  test("a connection that was used a moment ago gets an answer to the request that may be on its way", async () => {
+    const stage = new Stage();
+    const client = stage.asking(get);
+    stage.origin().send(answer("one"));
+    client.news();
+    const silent = stage.client();
+    stage.advance(100);
+    const stopped = stage.engine.stop(30_000);
+    stage.advance(800);
+    expect([client.closed, silent.closed]).toEqual([false, false]);
+    client.send(get);
+    stage.advance(500);
+    expect([client.closed, silent.closed]).toEqual([false, true]);
+    stage.origin().send(answer("two"));
+    expect(bodies(client)).toEqual(["two"]);
+    expect(client.text).toContain("Connection: close");
+    expect(client.closed).toBeTrue();
+    stage.advance(50);
+    await stopped;
+  });
+
+  test("a stop that is announced: connections are still accepted, and every answer ends its connection", () => {
+    const stage = new Stage();
+    const before = stage.asking(get);
+    stage.engine.announceStop();
+    stage.origin().send(answer());
+    expect(before.text).toContain("Connection: close");
+    expect(before.closed).toBeTrue();
+    const after = stage.asking(get);
+    stage.origin().send(answer());
+    expect(after.text).toStartWith("HTTP/1.1 200 ");
+    expect(after.text).toContain("Connection: close");
+    expect(after.closed).toBeTrue();
   });
 
   test("what is left after the window is cut", async () => {

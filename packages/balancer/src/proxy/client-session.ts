@@ -1,6 +1,7 @@
 // One HTTP/1.1 client connection: reads requests strictly one after the other (RFC 9112 §9.3.2: answers leave in the order
 // of the requests), hands each to its exchange, and closes so that the client can tell a whole answer from a cut one.
 import { type AnswerHead, mayComplete, Method, parseRequestHead, violations } from "@plimsoll/wire/http1";
+import { spells } from "../base/bytes.ts";
 import type { FaultCode } from "../base/fault.ts";
 import type { CloseReason, Connection, ConnectionHandler } from "../net/transport.ts";
 import { Timer } from "../net/wheel.ts";
@@ -32,6 +33,12 @@ const Phase = {
   dead: 5,
 } as const;
 
+/**
+ * A connection that was used this lately, ms, is about to be used again: it is not closed under the request that is on its
+ * way, but told with the answer.
+ */
+const hot = 1_000;
+
 /** Bytes of later requests that may wait here before reading stops. */
 const mostAhead = 64 * 1024;
 
@@ -57,6 +64,8 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
   #reading = false;
   #keepAlive = true;
   #closeAfter = false;
+  /** Since when no request is under way, clock ms. */
+  #idleSince: number;
   #peerEnded = false;
   /** What the kernel had not got rid of when the client was last looked at; -1 = not looked. */
   #unsent = -1;
@@ -72,6 +81,7 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
     this.exchange = new Exchange(context, this, state, { address: connection.remoteAddress, scheme });
     this.#timer = new Timer(() => this.#expired());
     state.add(this);
+    this.#idleSince = context.wheel.now;
     this.#arm(state.current.plan.timeouts.headers);
   }
 
@@ -80,18 +90,26 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
     return this.#phase === Phase.head && this.#held.empty;
   }
 
-  /** No further request on this connection; an idle one closes now. */
+  /** What became of it after an Upgrade; null for a connection that carries requests. */
+  get passage(): Tunnel | null {
+    return this.#tunnel;
+  }
+
+  /** At most one more request on this connection; an idle one closes now, or when none has come for a moment. */
   wind(): void {
     if (this.#phase === Phase.tunnel) return;
     this.#closeAfter = true;
-    if (this.idle) this.#close();
+    if (!this.idle) return;
+    const rested = this.#context.wheel.now - this.#idleSince;
+    if (rested >= hot) this.#close();
+    else this.#arm(hot - rested);
   }
 
   /** Destroys the connection: whatever was under way is seen to be incomplete. */
   cut(): void {
     if (this.#phase === Phase.dead) return;
     if (this.#tunnel !== null) {
-      this.#tunnel.end("");
+      this.#tunnel.cutFor("draining");
       return;
     }
     this.exchange.clientGone("draining", "cut at the end of the window");
@@ -201,16 +219,18 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
     if (connection === null) return;
     this.#context.wheel.disarm(this.#timer);
     this.#phase = Phase.tunnel;
-    const tunnel = new Tunnel(
-      this.#context.wheel,
-      this.exchange.tunnelIdle,
-      { connection: this.#connection, outbox },
-      { connection, outbox: upstream.outbox },
-      (fault, up, down) => {
+    const tunnel = new Tunnel({
+      context: this.#context,
+      endpoint: upstream.endpoint,
+      idle: this.exchange.tunnelIdle,
+      webSocket: spells(bytes, head.upgradeStart, head.upgradeEnd, "websocket"),
+      client: { connection: this.#connection, outbox },
+      upstream: { connection, outbox: upstream.outbox },
+      ended: (fault, up, down) => {
         this.exchange.tunnelEnded(fault, up, down);
         this.#die();
       },
-    );
+    });
     this.#tunnel = tunnel;
     if (from < to) tunnel.upstream.pass(bytes, from, to);
     if (!this.#held.empty) {
@@ -324,6 +344,7 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
       return;
     }
     this.#phase = Phase.head;
+    this.#idleSince = this.#context.wheel.now;
     const { timeouts } = this.#state.current.plan;
     this.#arm(this.#held.empty ? timeouts.idle : timeouts.headers);
     if (this.#reading) return;

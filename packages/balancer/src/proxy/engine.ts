@@ -9,6 +9,7 @@ import type { Wheel } from "../net/wheel.ts";
 import { type AccessSink, blankAccessRecord } from "../observe/access-record.ts";
 import { ListenerCell, type SharedTable, WorkerCell } from "../observe/table.ts";
 import { commitPools, type PoolContext } from "../pool/assemble.ts";
+import { spreadClosing } from "../pool/drain.ts";
 import type { Pool } from "../pool/pool.ts";
 import { assemble, type EnginePlan, type Snapshot } from "./assemble.ts";
 import { ClientSession } from "./client-session.ts";
@@ -51,8 +52,11 @@ export interface Engine {
   readonly open: number;
   /** Exchanges and tunnels under way. */
   readonly busy: number;
+  /** Goes on accepting, but every answer says that its connection ends: clients move to somebody who stays. */
+  announceStop(): void;
   /**
-   * Stops accepting, lets what is under way finish, and cuts what is left after `window` ms. Resolves when nothing is left.
+   * Stops accepting, lets what is under way finish, asks tunnels to end, spread over the window, and cuts what is left after
+   * `window` ms. Resolves when nothing is left.
    */
   stop(window: number): Promise<void>;
 }
@@ -177,10 +181,16 @@ export function createEngine(options: EngineOptions): Engine {
       return count((state) => sessionsOf(state).filter((session) => !session.idle).length);
     },
 
+    announceStop() {
+      for (const state of listeners.values()) state.closing = true;
+    },
+
     stop(window) {
       const { promise, resolve } = Promise.withResolvers<void>();
       stopping = { at: clock.now() + window, done: resolve };
       for (const [name, state] of listeners) leave(name, state);
+      const tunnels = [...leaving].flatMap((state) => sessionsOf(state).flatMap((session) => session.passage ?? []));
+      spreadClosing(tunnels, window, options.random);
       return promise;
     },
   };

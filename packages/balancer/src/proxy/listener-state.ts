@@ -1,6 +1,7 @@
 // A listener as a worker runs it. The object lives as long as the socket; what a reload changes hangs on `current`, which
 // is swapped whole, so that an exchange keeps what it began with and the next one sees the new.
 import type { Listener } from "../net/transport.ts";
+import type { Occupant } from "../pool/occupants.ts";
 import type { CidrSet } from "../base/cidr.ts";
 import type { HeadLimits } from "@plimsoll/wire/http1";
 import type { ErrorPages } from "./error-pages.ts";
@@ -25,8 +26,10 @@ export interface ListedSession {
   previous: ListedSession | null;
   /** No request is under way. */
   readonly idle: boolean;
-  /** No further request; an idle one closes now. */
+  /** At most one more request; an idle one closes now or in a moment. */
   wind(): void;
+  /** The tunnel that it became, if any. */
+  readonly passage: Occupant | null;
   cut(): void;
 }
 

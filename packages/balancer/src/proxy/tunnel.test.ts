@@ -196,17 +196,4 @@ describe("ending", () => {
     ends.origin.end();
     expect(ends.stage.records).toMatchObject([{ status: 101, bytesIn: 4, bytesOut: 6, fault: "" }]);
   });
-
-  test("a stop leaves it alone until the window is over, then closes it in order", async () => {
-    const ends = opened();
-    const stopped = ends.stage.engine.stop(1_000);
-    ends.stage.advance(900);
-    ends.client.send("still");
-    expect(ends.origin.text).toBe("still");
-    ends.stage.advance(200);
-    expect(ends.client.closed).toBeTrue();
-    expect(ends.origin.closed).toBeTrue();
-    await stopped;
-    expectOver(ends);
-  });
 });

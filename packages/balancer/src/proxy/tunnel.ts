@@ -1,109 +1,115 @@
 // What becomes of an exchange after 101 Switching Protocols: two connections joined, bytes passed as they come in both
-// directions, each half closed by itself, and back-pressure from either side to the other.
+// directions, each half closed by itself. A drain ends it in good order: a WebSocket by close frames, others by FIN.
+import { clientCloseFrame, FrameTracker, goingAway, serverCloseFrame } from "@plimsoll/wire/websocket";
 import type { FaultCode } from "../base/fault.ts";
-import type { CloseReason, Connection, ConnectionHandler } from "../net/transport.ts";
-import { Timer, type Wheel } from "../net/wheel.ts";
-import type { Outbox } from "./outbox.ts";
-import { settle } from "./outbox.ts";
+import type { CloseReason, Connection } from "../net/transport.ts";
+import { Timer } from "../net/wheel.ts";
+import { EndpointCell } from "../observe/table.ts";
+import type { Endpoint } from "../pool/endpoint.ts";
+import type { Occupant } from "../pool/occupants.ts";
+import type { EngineContext } from "./engine-context.ts";
+import { type Outbox, settle } from "./outbox.ts";
+import { TunnelEnd, type TunnelEvents } from "./tunnel-end.ts";
 
-/** One end of a tunnel: what arrives here leaves through the other end. */
-class TunnelEnd implements ConnectionHandler {
-  readonly connection: Connection;
-  readonly outbox: Outbox;
-  other: TunnelEnd | null = null;
-  received = 0;
-  /** The peer sent FIN. */
-  ended = false;
-  /** We owe the peer a FIN once its outbox is empty. */
-  owesEnd = false;
-  closed = false;
-  readonly #tunnel: Tunnel;
+/** How far the leaving has come. */
+const Leaving = {
+  no: 0,
+  /** It has its moment and waits for it. */
+  asked: 1,
+  /** The client gets or got a close frame. What it still sends, its own close frame above all, goes on to the endpoint. */
+  client: 2,
+  /** The client did not answer it, so the endpoint gets one from us. */
+  endpoint: 3,
+  /** Both connections were ended; their peers' ends are waited for. */
+  ending: 4,
+} as const;
 
-  constructor(tunnel: Tunnel, connection: Connection, outbox: Outbox) {
-    this.#tunnel = tunnel;
-    this.connection = connection;
-    this.outbox = outbox;
-  }
+/** How long a peer may take to answer a close frame or an end, ms. */
+const answerPatience = 2_000;
 
-  onOpen(): void {}
-
-  onData(bytes: Uint8Array): void {
-    this.pass(bytes, 0, bytes.length);
-    settle();
-    if (this.other?.outbox.blocked === true) this.connection.pause();
-  }
-
-  /** Sends bytes out of the other end. */
-  pass(bytes: Uint8Array, from: number, to: number): void {
-    this.received += to - from;
-    this.#tunnel.touch();
-    this.other?.outbox.append(bytes, from, to);
-  }
-
-  onDrain(): void {
-    this.#tunnel.touch();
-    if (!this.outbox.drain()) return;
-    if (this.owesEnd) this.#endNow();
-    else this.other?.connection.resume();
-  }
-
-  onEnd(): void {
-    this.ended = true;
-    const other = this.other;
-    if (other === null || other.closed) return;
-    other.outbox.flush();
-    if (other.outbox.blocked) other.owesEnd = true;
-    else other.#endNow();
-  }
-
-  /** Everything that came from the other end is out: its FIN follows. */
-  #endNow(): void {
-    const other = this.other as TunnelEnd;
-    this.owesEnd = false;
-    if (other.closed) this.connection.close();
-    else if (this.ended && !other.owesEnd) this.#tunnel.end("");
-    else this.connection.shutdown();
-  }
-
-  onClose(reason: CloseReason, _cause: string): void {
-    this.closed = true;
-    this.outbox.clear();
-    this.#tunnel.lost(this, reason);
-  }
+/** What a tunnel is made of. */
+export interface TunnelPlan {
+  readonly context: EngineContext;
+  readonly endpoint: Endpoint;
+  /** Longest silence, ms. */
+  readonly idle: number;
+  readonly webSocket: boolean;
+  readonly client: { readonly connection: Connection; readonly outbox: Outbox };
+  readonly upstream: { readonly connection: Connection; readonly outbox: Outbox };
+  /** Told once, at the end: bytes from the client and from the endpoint. */
+  readonly ended: (fault: FaultCode | "", up: number, down: number) => void;
 }
 
-export class Tunnel {
+export class Tunnel implements Occupant, TunnelEvents {
+  nextThere: Occupant | null = null;
+  previousThere: Occupant | null = null;
+  readonly tunnel = true;
+  readonly since: number;
   readonly client: TunnelEnd;
   readonly upstream: TunnelEnd;
+  readonly #plan: TunnelPlan;
   readonly #timer: Timer;
-  readonly #wheel: Wheel;
-  readonly #idle: number;
-  readonly #ended: (fault: FaultCode | "", up: number, down: number) => void;
+  /** For leaving; made when somebody asks. */
+  #leaveTimer: Timer | null = null;
+  #leaving: number = Leaving.no;
   #over = false;
 
-  constructor(
-    wheel: Wheel,
-    idle: number,
-    client: { readonly connection: Connection; readonly outbox: Outbox },
-    upstream: { readonly connection: Connection; readonly outbox: Outbox },
-    ended: (fault: FaultCode | "", up: number, down: number) => void,
-  ) {
-    this.#wheel = wheel;
-    this.#idle = idle;
-    this.#ended = ended;
-    this.client = new TunnelEnd(this, client.connection, client.outbox);
-    this.upstream = new TunnelEnd(this, upstream.connection, upstream.outbox);
+  constructor(plan: TunnelPlan) {
+    const { context, client, upstream, webSocket } = plan;
+    this.#plan = plan;
+    this.since = context.wheel.now;
+    this.client = new TunnelEnd(this, client.connection, client.outbox, webSocket ? new FrameTracker(true) : null);
+    this.upstream = new TunnelEnd(
+      this,
+      upstream.connection,
+      upstream.outbox,
+      webSocket ? new FrameTracker(false) : null,
+    );
     this.client.other = this.upstream;
     this.upstream.other = this.client;
     client.connection.handler = this.client;
     upstream.connection.handler = this.upstream;
-    this.#timer = new Timer(() => this.end("tunnel-idle-timeout"));
+    this.#timer = new Timer(() => this.#end("tunnel-idle-timeout"));
     this.touch();
+    plan.endpoint.enter(this, context.random);
   }
 
   /** Something passed: the idle clock starts again. */
   touch(): void {
-    if (!this.#over) this.#wheel.arm(this.#timer, this.#idle);
+    if (!this.#over) this.#plan.context.wheel.arm(this.#timer, this.#plan.idle);
+  }
+
+  // Occupant
+
+  closeAfter(ms: number): void {
+    if (this.#over || this.#leaving > Leaving.asked) return;
+    if (ms < 0) {
+      this.#leaving = Leaving.no;
+      if (this.#leaveTimer !== null) this.#plan.context.wheel.disarm(this.#leaveTimer);
+      return;
+    }
+    this.#leaving = Leaving.asked;
+    this.#armLeave(ms);
+  }
+
+  cut(): void {
+    this.cutFor("drain-window-over");
+  }
+
+  /** Resets both connections. */
+  cutFor(fault: FaultCode): void {
+    if (this.#over) return;
+    this.#finish(fault);
+    for (const end of [this.client, this.upstream]) {
+      end.outbox.clear();
+      if (!end.closed) end.connection.reset();
+    }
+  }
+
+  // TunnelEvents
+
+  end(): void {
+    this.#end("");
   }
 
   /** One side is gone: what it sent is delivered, then the other closes the same way. */
@@ -120,16 +126,83 @@ export class Tunnel {
     else other.connection.reset();
   }
 
+  saidGoodbye(): void {
+    if (this.#leaving !== Leaving.client && this.#leaving !== Leaving.endpoint) return;
+    if (this.client.frames?.closed === true && this.upstream.frames?.closed === true) this.#endBoth();
+  }
+
+  farewellOver(): void {
+    this.#armLeave(answerPatience);
+  }
+
+  peerEnded(end: TunnelEnd): void {
+    // A client that hangs up on our close frame without a word of its own: the endpoint still gets to know why.
+    if (end === this.client && this.#leaving === Leaving.client) end.farewell(this.#clientClose());
+  }
+
+  // Leaving
+
+  /** The next step: its moment has come, or patience is over. */
+  #leave(): void {
+    switch (this.#leaving) {
+      case Leaving.asked:
+        this.#leaving = Leaving.client;
+        this.#plan.endpoint.count(EndpointCell.tunnelsClosed);
+        this.#say(this.upstream, serverCloseFrame(goingAway));
+        break;
+      case Leaving.client:
+        this.#leaving = Leaving.endpoint;
+        this.#say(this.client, this.#clientClose());
+        break;
+      case Leaving.endpoint:
+        this.#endBoth();
+        break;
+      default:
+        this.#end("");
+    }
+    settle();
+  }
+
+  /**
+   * Has a close frame put into what `from` sends. While it waits for the end of a frame, no clock runs: a large message to a
+   * slow client may take what is left of the window.
+   */
+  #say(from: TunnelEnd, frame: Uint8Array): void {
+    if (!from.farewell(frame)) this.#endBoth();
+    else if (from.farewellDone) this.#armLeave(answerPatience);
+  }
+
+  #clientClose(): Uint8Array {
+    return clientCloseFrame(goingAway, Math.floor(this.#plan.context.random() * 2 ** 32));
+  }
+
+  #endBoth(): void {
+    this.#leaving = Leaving.ending;
+    this.#armLeave(answerPatience);
+    this.client.endInOrder();
+    this.upstream.endInOrder();
+  }
+
+  #armLeave(ms: number): void {
+    this.#leaveTimer ??= new Timer(() => this.#leave());
+    if (!this.#over) this.#plan.context.wheel.arm(this.#leaveTimer, ms);
+  }
+
+  // The end
+
   /** Closes both sides. */
-  end(fault: FaultCode | ""): void {
+  #end(fault: FaultCode | ""): void {
     if (this.#over) return;
     this.#finish(fault);
     for (const end of [this.client, this.upstream]) if (!end.closed) end.connection.close();
   }
 
   #finish(fault: FaultCode | ""): void {
+    const { context, endpoint, ended } = this.#plan;
     this.#over = true;
-    this.#wheel.disarm(this.#timer);
-    this.#ended(fault, this.client.received, this.upstream.received);
+    context.wheel.disarm(this.#timer);
+    if (this.#leaveTimer !== null) context.wheel.disarm(this.#leaveTimer);
+    endpoint.occupants.leave(this);
+    ended(fault, this.client.received, this.upstream.received);
   }
 }
