@@ -1,6 +1,6 @@
 // One side of a tunnel: what arrives here leaves through the other side, with back-pressure. Where it is a WebSocket its
 // frames are followed, so that a close frame can be put between two of them.
-import { FrameTracker } from "@plimsoll/wire/websocket";
+import type { FrameTracker } from "@plimsoll/wire/websocket";
 import type { CloseReason, Connection, ConnectionHandler } from "../net/transport.ts";
 import type { Outbox } from "./outbox.ts";
 import { settle } from "./outbox.ts";
