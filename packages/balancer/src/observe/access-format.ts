@@ -3,7 +3,7 @@
 //
 // This file: the formats of the access log. Each turns a record into one line of plain ASCII: whatever bytes a client sent, a line
 // stays one line, JSON stays JSON, and no terminal is spoken to.
-import type { AccessRecord } from "./access-record.ts";
+import type { AccessRecord, TryRecord } from "./access-record.ts";
 
 /** Makes one line, with its line feed. */
 export type AccessFormatter = (record: AccessRecord) => string;
@@ -106,10 +106,25 @@ function json(record: AccessRecord): string {
     `,"bytesIn":${count(record.bytesIn)},"bytesOut":${count(record.bytesOut)}` +
     `,"durationMs":${ms(record.durationMs)},"upstreamMs":${ms(record.upstreamMs)}` +
     `,"connectMs":${ms(record.connectMs)},"queueMs":${ms(record.queueMs)},"attempts":${count(record.attempts)}` +
-    `,"reusedConnection":${record.reusedConnection},"fault":${quoted(record.fault)}` +
+    `,"reusedConnection":${record.reusedConnection},"fault":${quoted(record.fault)},"rung":${quoted(record.rung)}` +
+    `,"tries":${record.tries.length === 0 ? "[]" : jsonTries(record.tries)}` +
     `,"requestId":${quoted(record.requestId)},"userAgent":${quoted(record.userAgent)}` +
     `,"referer":${quoted(record.referer)}}\n`
   );
+}
+
+function jsonTries(tries: readonly TryRecord[]): string {
+  const texts = tries.map(
+    (one) =>
+      `{"endpoint":${quoted(one.endpoint)},"fault":${quoted(one.fault)},"status":${count(one.status)},"ms":${ms(one.ms)}}`,
+  );
+  return `[${texts.join(",")}]`;
+}
+
+/** "127.0.0.1:3001=connect-refused/0.4,127.0.0.1:3002=200/12": endpoint, what became of it, ms. */
+function tryList(tries: readonly TryRecord[]): string {
+  const texts = tries.map((one) => `${one.endpoint}=${one.fault === "" ? one.status : one.fault}/${duration(one.ms)}`);
+  return escaped(texts.join(","));
 }
 
 /** nginx's `combined`, byte for byte, but for the time zone: always UTC. */
@@ -147,7 +162,9 @@ const pieces: Readonly<Record<keyof AccessRecord, Piece>> = {
   connectMs: (record) => duration(record.connectMs),
   queueMs: (record) => duration(record.queueMs),
   attempts: (record) => count(record.attempts),
+  tries: (record) => tryList(record.tries),
   fault: (record) => escaped(record.fault),
+  rung: (record) => escaped(record.rung),
   requestId: (record) => escaped(record.requestId),
   userAgent: (record) => escaped(record.userAgent),
   referer: (record) => escaped(record.referer),

@@ -36,13 +36,28 @@ export interface AccessRecord {
   queueMs: number;
   /** Tries in all; 0 when nothing was sent upstream. */
   attempts: number;
+  /** Each try in its order, when there was more than one; the last of them is the one the record tells of. */
+  tries: readonly TryRecord[];
   /** Code of the fault register; "" when all went well. */
   fault: string;
+  /** The rung of the timeouts that expired; "" when none did. */
+  rung: string;
   requestId: string;
   userAgent: string;
   referer: string;
   /** Whether the upstream connection had carried an exchange before. */
   reusedConnection: boolean;
+}
+
+/** One try of an exchange. */
+export interface TryRecord {
+  readonly endpoint: string;
+  /** Code of the fault register, or "cancelled" for the slower half of a hedge; "" when an answer came. */
+  readonly fault: string;
+  /** Status of the answer; 0 when none came. */
+  readonly status: number;
+  /** From its start to its answer's head or its failure; for the last one to the end of the exchange. */
+  readonly ms: number;
 }
 
 /** Where exchanges are told. `exchange` formats at once, never blocks and never throws. */
@@ -71,7 +86,9 @@ export function blankAccessRecord(): AccessRecord {
     connectMs: -1,
     queueMs: -1,
     attempts: 0,
+    tries: [],
     fault: "",
+    rung: "",
     requestId: "",
     userAgent: "",
     referer: "",

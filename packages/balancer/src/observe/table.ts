@@ -152,6 +152,7 @@ const HeaderCell = {
   pools: 4,
   listeners: 5,
   owner: 6,
+  sessions: 7,
   size: 8,
 } as const;
 const magic = 0x504c494d; // "PLIM"
@@ -164,6 +165,8 @@ export interface TableShape {
   readonly endpoints: number;
   readonly pools: number;
   readonly listeners: number;
+  /** Sessions of applications' cookies that are remembered; none if left out. */
+  readonly sessions?: number;
 }
 
 /** The table as one process sees it: plain cells and the offsets into them, for hot code to keep in local fields. */
@@ -174,12 +177,15 @@ export class SharedTable {
   readonly stride: number;
   /** First cell of row 0. */
   readonly rows: number;
+  /** First of the cells that remember sessions (pool/stick/learned.ts). */
+  readonly sessions: number;
 
   private constructor(cells: Float64Array, shape: TableShape) {
     this.cells = cells;
     this.shape = shape;
     this.rows = HeaderCell.size + shape.endpoints * StateCell.size;
     this.stride = rowSize(shape);
+    this.sessions = this.rows + shape.workers * this.stride;
   }
 
   /**
@@ -295,6 +301,7 @@ function header(shape: TableShape, owner: number): Float64Array {
   cells[HeaderCell.pools] = shape.pools;
   cells[HeaderCell.listeners] = shape.listeners;
   cells[HeaderCell.owner] = owner;
+  cells[HeaderCell.sessions] = shape.sessions ?? 0;
   return cells;
 }
 
@@ -309,6 +316,7 @@ function readHeader(path: string, cells: Float64Array): TableShape {
     endpoints: cells[HeaderCell.endpoints] ?? 0,
     pools: cells[HeaderCell.pools] ?? 0,
     listeners: cells[HeaderCell.listeners] ?? 0,
+    sessions: cells[HeaderCell.sessions] ?? 0,
   };
   for (const [name, size] of Object.entries(shape)) {
     if (!Number.isSafeInteger(size) || size < 0) throw new Error(`${path} says it holds ${size} ${name}`);
@@ -319,8 +327,10 @@ function readHeader(path: string, cells: Float64Array): TableShape {
   return shape;
 }
 
+const tableNames = ["workers", "endpoints", "pools", "listeners", "sessions"] as const;
+
 function sameShape(a: TableShape, b: TableShape): boolean {
-  return a.workers === b.workers && a.endpoints === b.endpoints && a.pools === b.pools && a.listeners === b.listeners;
+  return tableNames.every((name) => (a[name] ?? 0) === (b[name] ?? 0));
 }
 
 function rowSize(shape: TableShape): number {
@@ -333,5 +343,5 @@ function rowSize(shape: TableShape): number {
 }
 
 function tableCells(shape: TableShape): number {
-  return HeaderCell.size + shape.endpoints * StateCell.size + shape.workers * rowSize(shape);
+  return HeaderCell.size + shape.endpoints * StateCell.size + shape.workers * rowSize(shape) + (shape.sessions ?? 0);
 }

@@ -29,7 +29,7 @@ describe("a reload", () => {
     const before = makePool(poolPlan(), worker);
     const [a, b, c] = before.endpoints;
     a!.begin();
-    a!.learnedIdle = 4_000;
+    a!.keepAliveAge.told(5);
     const kept = connection();
     a!.idle.put(kept, worker.time.now);
     const moved = { kind: "tcp", host: "127.0.0.1", port: 9_000 } as const;
@@ -45,7 +45,7 @@ describe("a reload", () => {
       worker,
     );
     expect(after.endpoints[1]).toBe(a!);
-    expect([a!.weight, a!.zone, a!.backup, a!.inFlight(), a!.learnedIdle]).toEqual([5, "z", true, 1, 4_000]);
+    expect([a!.weight, a!.zone, a!.backup, a!.inFlight(), a!.keepAliveAge.learned]).toEqual([5, "z", true, 1, 4_000]);
     expect(kept.retired).toBe(false);
     expect(after.endpoints[0]).not.toBe(b!);
     expect(after.endpoints[2]).not.toBe(c!);

@@ -395,12 +395,17 @@ describe("idle connections", () => {
   test("are pruned by what was learned, else by the plan", () => {
     const { worker, pool } = one();
     const [a, b] = [connection(), connection()];
-    pool.endpoints[0]!.learnedIdle = 2_000;
+    pool.endpoints[0]!.keepAliveAge.told(3);
     pool.endpoints[0]!.idle.put(a, worker.time.now);
     pool.endpoints[1]!.idle.put(b, worker.time.now);
     for (let i = 0; i < 120; i++) tick(pool, worker);
     expect([a.retired, b.retired]).toEqual([true, false]);
     for (let i = 0; i < 80; i++) tick(pool, worker);
+    // Too old to be used, and watched: when the endpoint closes it is not known yet.
+    expect(b.retired).toBe(false);
+    expect(pool.endpoints[1]!.idle.take(worker.time.now, 4_000)).toBe(null);
+    expect(pool.endpoints[1]!.idle.aged()).toBe(true);
+    for (let i = 0; i < 6_000; i++) tick(pool, worker);
     expect(b.retired).toBe(true);
   });
 });

@@ -5,10 +5,12 @@ import type { Random } from "../base/random.ts";
 import type { PoolPlan } from "../pool/plan.ts";
 import { buildPools, type PoolContext } from "../pool/assemble.ts";
 import type { Pool } from "../pool/pool.ts";
+import { deadlineField } from "./deadline.ts";
 import { compileErrorPages } from "./error-pages.ts";
 import type { Destination, FoldedRoute } from "./folded-route.ts";
 import type { ListenerSnapshot } from "./listener-state.ts";
 import type { ListenerPlan, RoutePlan } from "./plan.ts";
+import { foldRetry } from "./retry.ts";
 import { compileRoutes } from "./route/table.ts";
 import { compileSteps } from "./steps/table.ts";
 
@@ -47,7 +49,7 @@ function foldListener(plan: ListenerPlan, pools: ReadonlyMap<string, Pool>, rand
 
 function foldRoute(plan: RoutePlan, pools: ReadonlyMap<string, Pool>, random: Random): FoldedRoute {
   const { action } = plan;
-  const steps = compileSteps(plan);
+  const steps = compileSteps(withoutDeadlines(plan, pools));
   const parts = action.kind === "split" ? action.parts.map((part) => destination(plan, part.pool, pools)) : [];
   const choose = steps.split;
   return {
@@ -65,12 +67,22 @@ function foldRoute(plan: RoutePlan, pools: ReadonlyMap<string, Pool>, random: Ra
   };
 }
 
+/** What clients say of deadlines is read, and replaced by what we say. */
+function withoutDeadlines(plan: RoutePlan, pools: ReadonlyMap<string, Pool>): RoutePlan {
+  const { action, requestHeaders } = plan;
+  const names =
+    action.kind === "pool" ? [action.pool] : action.kind === "split" ? action.parts.map((one) => one.pool) : [];
+  const headers = names.map((name) => pools.get(name)?.plan.deadlineHeader ?? "").filter((header) => header !== "");
+  if (headers.length === 0) return plan;
+  return { ...plan, requestHeaders: { ...requestHeaders, remove: [...requestHeaders.remove, ...headers] } };
+}
+
 function destination(route: RoutePlan, name: string, pools: ReadonlyMap<string, Pool>): Destination {
   const pool = pools.get(name);
   if (pool === undefined) throw new Error(`route ${route.name} names the pool ${name}, which does not exist`);
-  return {
-    pool,
-    timeouts: { ...pool.plan.timeouts, ...route.timeouts },
-    attempts: (route.retry ?? pool.plan.retry).attempts,
-  };
+  const timeouts = { ...pool.plan.timeouts, ...route.timeouts };
+  const retry = foldRetry(route.retry ?? pool.plan.retry);
+  const deadline = deadlineField(pool.plan.deadlineHeader);
+  const timed = timeouts.perTry > 0 || timeouts.total > 0 || retry.hedge > 0 || deadline !== null;
+  return { pool, timeouts, retry, deadline, timed };
 }

@@ -1,5 +1,7 @@
 // What an exchange leaves in the access log. Called only when there is a log.
-import type { AccessSink } from "../observe/access-record.ts";
+import { faults, type FaultCode } from "../base/fault.ts";
+import type { AccessSink, TryRecord } from "../observe/access-record.ts";
+import type { CurrentRequest } from "./current-request.ts";
 import type { EngineContext } from "./engine-context.ts";
 
 /** What of an exchange the log tells; times are the clock's, in ms. */
@@ -19,7 +21,8 @@ export interface BookedExchange {
   readonly connectMs: number;
   readonly queueMs: number;
   readonly attempts: number;
-  readonly fault: string;
+  readonly tries: readonly TryRecord[];
+  readonly fault: FaultCode | "";
   readonly requestId: string;
   readonly reused: boolean;
 }
@@ -31,6 +34,20 @@ export interface LoggedText {
   readonly host: string;
   readonly userAgent: string;
   readonly referer: string;
+}
+
+/** The tries of nearly every exchange: there was one, and it is told in the record itself. */
+export const noTries: TryRecord[] = [];
+
+/** The text of the request that is being routed. */
+export function rememberText(request: CurrentRequest): LoggedText {
+  return {
+    method: request.method(),
+    target: request.target(),
+    host: request.authority(),
+    userAgent: request.header("user-agent") ?? "",
+    referer: request.header("referer") ?? "",
+  };
 }
 
 /** Fills the worker's one record and hands it to the sink, which formats it at once. */
@@ -57,7 +74,9 @@ export function logExchange(context: EngineContext, exchange: BookedExchange, li
   record.connectMs = exchange.connectMs;
   record.queueMs = exchange.queueMs;
   record.attempts = exchange.attempts;
+  record.tries = exchange.tries;
   record.fault = exchange.fault;
+  record.rung = exchange.fault === "" ? "" : faults[exchange.fault].rung;
   record.requestId = exchange.requestId;
   record.reusedConnection = exchange.reused;
   (context.log as AccessSink).exchange(record);

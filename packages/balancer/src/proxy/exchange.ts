@@ -7,23 +7,29 @@ import { type FaultCode, faults } from "../base/fault.ts";
 import { EndpointCell, ListenerCell, PoolCell } from "../observe/table.ts";
 import type { Endpoint } from "../pool/endpoint.ts";
 import type { Waiter } from "../pool/pool.ts";
+import type { TryRecord } from "../observe/access-record.ts";
 import type { AnswerSink } from "./answer-sink.ts";
-import { type LoggedText, logExchange } from "./books.ts";
+import { type LoggedText, logExchange, noTries, rememberText } from "./books.ts";
 import type { ClientSide } from "./client-side.ts";
 import { countFault, type EngineContext } from "./engine-context.ts";
+import { type ClockOwner, ExchangeClock } from "./exchange-clock.ts";
 import type { Destination, FoldedRoute } from "./folded-route.ts";
 import { believedSource, ForwardingLines } from "./forwarding.ts";
 import { type HeadBuffer, releaseHead, takeHead } from "./head-buffer.ts";
 import { hashKey } from "./hash-key.ts";
+import { Hedge, type HedgeOwner } from "./hedge.ts";
 import type { ListenerSnapshot, ListenerState } from "./listener-state.ts";
 import { Mirror } from "./mirror.ts";
+import { settle } from "./outbox.ts";
 import { faultAnswer, sentLength } from "./own-answer.ts";
 import { buildRequestHead, requestIdFrom, requestIdTo } from "./request-head.ts";
 import { nextRequestId } from "./request-id.ts";
 import { shapeRequest } from "./request-shape.ts";
-import { isRetriable } from "./retry.ts";
+import { isIdempotent, isRetriable } from "./retry.ts";
 import type { HeaderEdits } from "./steps/header-edits.ts";
-import { UpstreamSession } from "./upstream-session.ts";
+import { mostUnheard, Unheard } from "./unheard.ts";
+import type { UpstreamSession } from "./upstream-session.ts";
+import { sendTry, takeUpstream } from "./upstream-try.ts";
 
 /** Where the exchange stands. */
 export const Stage = { none: 0, queued: 1, connecting: 2, sending: 3, answering: 4, tunnel: 5 } as const;
@@ -36,7 +42,7 @@ export interface ClientAddress {
   readonly scheme: "http" | "https";
 }
 
-export class Exchange implements AnswerSink, Waiter {
+export class Exchange implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
   stage: number = Stage.none;
   // Waiter
   queuedAt = 0;
@@ -49,6 +55,8 @@ export class Exchange implements AnswerSink, Waiter {
   listener: ListenerSnapshot | null = null;
   endpoint: Endpoint | null = null;
   attempts = 0;
+  /** What became of each try, kept from the first failure on where there is a log. */
+  tries: TryRecord[] = noTries;
   fault: FaultCode | "" = "";
   cause = "";
   status = 0;
@@ -75,10 +83,22 @@ export class Exchange implements AnswerSink, Waiter {
   #destination: Destination | null = null;
   #upstream: UpstreamSession | null = null;
   #mirror: Mirror | null = null;
+  #hedge: Hedge | null = null;
+  /** Made for the first exchange of this connection that has times of its own. */
+  #clock: ExchangeClock | null = null;
   #head: HeadBuffer | null = null;
   #idFrom = 0;
   #idTo = 0;
-  #bodySent = false;
+  /** The request may be worked on twice. */
+  #safe = false;
+  /** Body bytes are kept for another try. */
+  #keeping = false;
+  /** Body bytes went out that were not kept. */
+  #bodyLost = false;
+  /** What goes on at the endpoint is no longer counted here. */
+  #handedOver = false;
+  /** An informational answer went to the client. */
+  #answered = false;
   #requestDone = false;
   #upgrade = false;
   #answerEdits: HeaderEdits | null = null;
@@ -100,6 +120,11 @@ export class Exchange implements AnswerSink, Waiter {
     return this.stage >= Stage.sending && (this.#upstream === null || !this.#upstream.outbox.blocked);
   }
 
+  /** Whether the request waits for its answer to begin. */
+  get unanswered(): boolean {
+    return this.stage !== Stage.none && this.stage < Stage.answering;
+  }
+
   /** Longest silence of a tunnel that grows out of it, ms. */
   get tunnelIdle(): number {
     return this.#destination?.timeouts.tunnelIdle ?? 0;
@@ -116,7 +141,7 @@ export class Exchange implements AnswerSink, Waiter {
     const trusted = listener.trusted !== null && listener.trusted.contains(this.#peer.address);
     this.source = trusted ? believedSource(this.#peer.address, listener.trusted, request) : this.#peer.address;
     if (trusted) request.set(bytes, head, this.source);
-    if (context.log !== null) this.#remember(bytes, head);
+    if (context.log !== null) this.logged = rememberText(request);
     if (head.method === Method.connect) {
       this.refuse("request-method-unsupported", "CONNECT");
       return;
@@ -146,6 +171,8 @@ export class Exchange implements AnswerSink, Waiter {
     const { pool } = destination;
     pool.count(PoolCell.requests);
     if (pool.needsKey) this.key = hashKey(pool.plan.hashKey, request);
+    this.#planTries(destination);
+    if (destination.timed && !this.#startClock(destination, trusted)) return;
     this.#buildHead(bytes, head, listener, route, trusted);
     if (route.mirror !== null)
       this.#mirror = Mirror.begin(context, route.mirror, this.#head as HeadBuffer, head.method);
@@ -155,7 +182,11 @@ export class Exchange implements AnswerSink, Waiter {
 
   /** Body bytes, as they are: [from, to) of `bytes`. Only while `wantsBody`. */
   requestData(bytes: Uint8Array, from: number, to: number): void {
-    this.#bodySent = true;
+    if (!this.#keeping) this.#bodyLost = true;
+    else if (this.#head !== null && !this.#head.keep(bytes, from, to)) {
+      this.#keeping = false;
+      this.#bodyLost = true;
+    }
     this.#upstream?.outbox.append(bytes, from, to);
     this.#mirror?.data(bytes, from, to);
   }
@@ -175,6 +206,7 @@ export class Exchange implements AnswerSink, Waiter {
     if (this.stage < Stage.sending) return;
     this.sentAt = this.#context.clock.now();
     this.#upstream?.requestSent();
+    if (this.unanswered) this.#clock?.limitTry((this.#destination as Destination).timeouts.perTry);
   }
 
   /** Ends it with an answer of our own, or by cutting the connection when an answer already began. */
@@ -228,7 +260,10 @@ export class Exchange implements AnswerSink, Waiter {
     countFault(this.#context, code);
     const upstream = this.#upstream;
     this.#upstream = null;
-    upstream?.abandon();
+    if (upstream !== null && !this.#workOn(upstream)) {
+      this.#destination?.pool.count(PoolCell.cancelled);
+      upstream.abandon();
+    }
     this.#finish();
   }
 
@@ -250,16 +285,92 @@ export class Exchange implements AnswerSink, Waiter {
   // Waiter
 
   ready(endpoint: Endpoint): void {
-    this.queueMs = this.#context.clock.now() - this.queuedAt;
+    this.#leftQueue();
     this.#send(endpoint);
     // Whoever waited holds its body back; on a reused connection no `opened` will ask for it.
     if (this.stage === Stage.sending) this.#client.requestWanted();
   }
 
   timedOut(): void {
-    this.queueMs = this.#context.clock.now() - this.queuedAt;
-    this.stage = Stage.connecting;
+    this.#leftQueue();
     this.refuse("pool-queue-timeout", "");
+  }
+
+  // ClockOwner
+
+  timeOver(fault: FaultCode): void {
+    const queued = this.stage === Stage.queued;
+    if (queued) {
+      this.#destination?.pool.leave(this);
+      this.#leftQueue();
+    }
+    if (this.endpoint !== null) this.#tookAtLeast(this.endpoint, this.#triedAt);
+    this.refuse(queued && fault === "deadline-exceeded" ? "deadline-exceeded-queued" : fault, "");
+    settle();
+  }
+
+  tryOver(): void {
+    const upstream = this.#upstream;
+    if (upstream === null || !this.unanswered) return;
+    const cause = `no answer within the ${(this.#destination as Destination).timeouts.perTry} ms of one try`;
+    if (!upstream.open) {
+      // Nothing was sent: what failed is the connection, and the endpoint is judged by that.
+      upstream.fault("connect-timeout", cause);
+      return;
+    }
+    this.#upstream = null;
+    upstream.abandon();
+    this.#tryFailed("try-timeout", cause, false);
+    settle();
+  }
+
+  hedgeDue(): void {
+    const { pool, retry } = this.#destination as Destination;
+    const first = this.endpoint;
+    if (!this.unanswered || first === null || this.#upstream === null || this.attempts >= retry.attempts) return;
+    const endpoint = pool.pick(this.key, first);
+    if (endpoint === null || endpoint === first || !pool.retryAllowed(retry.budget)) return;
+    pool.count(PoolCell.hedges);
+    this.attempts++;
+    const request = { head: this.#head as HeadBuffer, method: this.method, attempt: this.attempts };
+    this.#hedge = new Hedge(this.#context, this.#destination as Destination, endpoint, request, this);
+    settle();
+  }
+
+  // HedgeOwner
+
+  tryLines(attempt: number): string {
+    const lines = attempt > 1 ? `X-Plimsoll-Attempt: ${attempt}\r\n` : "";
+    const left = this.#clock?.left ?? -1;
+    const field = left < 0 ? null : (this.#destination as Destination).deadline;
+    return field === null ? lines : lines + field.line(left);
+  }
+
+  hedgeAnswered(bytes: Uint8Array, head: AnswerHead): void {
+    const hedge = this.#hedge as Hedge;
+    const first = this.endpoint as Endpoint;
+    const { pool, retry } = this.#destination as Destination;
+    if (retry.statuses?.includes(head.status) === true) {
+      // The first may still do better.
+      this.#hedge = null;
+      countAnswer(hedge.endpoint, head.status, this.#context.clock.now() - hedge.sentAt);
+      this.#note(hedge.endpoint, "", head.status, hedge.startedAt);
+      void new Unheard(hedge.upstream, hedge.endpoint, pool, mostUnheard);
+      return;
+    }
+    pool.count(PoolCell.hedgesWon);
+    this.#note(first, "cancelled", 0, this.#triedAt);
+    this.#tookAtLeast(first, this.#triedAt);
+    this.#upstream?.abandon();
+    first.end();
+    this.#adopt(hedge);
+    this.answerHead(bytes, head);
+  }
+
+  hedgeFailed(code: FaultCode): void {
+    const hedge = this.#hedge as Hedge;
+    this.#hedge = null;
+    this.#note(hedge.endpoint, code, 0, hedge.startedAt);
   }
 
   // AnswerSink
@@ -271,17 +382,21 @@ export class Exchange implements AnswerSink, Waiter {
   }
 
   informational(bytes: Uint8Array, head: AnswerHead): void {
+    this.#answered = true;
     this.#client.informational(bytes, head);
   }
 
   answerHead(bytes: Uint8Array, head: AnswerHead): void {
+    const now = this.#context.clock.now();
+    const endpoint = this.endpoint as Endpoint;
+    countAnswer(endpoint, head.status, now - this.sentAt);
+    if ((this.#destination as Destination).retry.statuses !== null && this.#goesElsewhere(head.status)) return;
     this.stage = Stage.answering;
     this.status = head.status;
-    this.firstByteAt = this.#context.clock.now();
-    const endpoint = this.endpoint as Endpoint;
-    const kind = (head.status / 100) | 0;
-    endpoint.count(EndpointCell.answers2xx + kind - 2);
-    endpoint.observe(this.firstByteAt - this.sentAt, kind === 5);
+    this.firstByteAt = now;
+    this.#clock?.answered();
+    if (this.#hedge !== null) this.#dropHedge();
+    this.#keeping = false;
     if (this.#head !== null && this.#mirror === null) this.#dropHead();
     this.#client.answerHead(bytes, head, this.#answerEdits);
   }
@@ -301,6 +416,7 @@ export class Exchange implements AnswerSink, Waiter {
   switched(bytes: Uint8Array, head: AnswerHead, from: number, to: number): void {
     const upstream = this.#upstream as UpstreamSession;
     this.#upstream = null;
+    this.#clock?.clear();
     this.stage = Stage.tunnel;
     this.status = 101;
     this.firstByteAt = this.#context.clock.now();
@@ -316,17 +432,8 @@ export class Exchange implements AnswerSink, Waiter {
   failed(code: FaultCode, cause: string): void {
     const upstream = this.#upstream;
     this.#upstream = null;
-    const endpoint = this.endpoint;
-    if (this.stage !== Stage.answering && endpoint !== null && this.#mayRetry(code, upstream)) {
-      endpoint.count(EndpointCell.failures);
-      endpoint.end();
-      this.endpoint = null;
-      this.#dispatch(endpoint);
-      return;
-    }
-    endpoint?.observe(this.#context.clock.now() - this.#triedAt, true);
-    this.cause = cause;
-    this.refuse(code, cause);
+    const raced = upstream !== null && upstream.reused && (code === "upstream-closed" || code === "upstream-reset");
+    this.#tryFailed(code, cause, raced);
   }
 
   congested(): boolean {
@@ -352,20 +459,28 @@ export class Exchange implements AnswerSink, Waiter {
     this.connectMs = this.queueMs = -1;
     this.reused = false;
     this.requestId = "";
-    this.#bodySent = false;
+    this.#bodyLost = this.#answered = this.#safe = this.#keeping = this.#handedOver = false;
+    this.tries = noTries;
     this.#requestDone = head.framing === Framing.none || (head.framing === Framing.length && head.contentLength === 0);
     this.key = 0;
   }
 
-  #remember(bytes: Uint8Array, head: RequestHead): void {
-    const { request } = this.#context;
-    this.logged = {
-      method: request.method(),
-      target: text(bytes, head.targetStart, head.targetEnd),
-      host: request.authority(),
-      userAgent: request.header("user-agent") ?? "",
-      referer: request.header("referer") ?? "",
-    };
+  /** Whether the request can be sent more than once, and what has to be kept for that. */
+  #planTries({ retry }: Destination): void {
+    const keyed = retry.idempotencyKey && (this.#context.request.header("idempotency-key") ?? "") !== "";
+    this.#safe = isIdempotent(this.method) || keyed;
+    this.#keeping = this.#safe && retry.attempts > 1 && !this.#requestDone;
+  }
+
+  /** Starts the times of the exchange itself; false when its client's time is over already. */
+  #startClock({ timeouts, deadline }: Destination, trusted: boolean): boolean {
+    const clock = (this.#clock ??= new ExchangeClock(this.#context.wheel, this));
+    if (timeouts.total > 0) clock.limit(timeouts.total, "total-timeout");
+    const given = deadline !== null && trusted ? this.#context.request.header(deadline.name) : undefined;
+    const ms = given === undefined ? -1 : (deadline?.read(given) ?? -1);
+    if (ms > 0) clock.limit(ms, "deadline-exceeded");
+    if (ms === 0) this.refuse("deadline-exceeded", "nothing was left of it on arrival");
+    return ms !== 0;
   }
 
   #answerAlone(route: FoldedRoute): void {
@@ -431,42 +546,136 @@ export class Exchange implements AnswerSink, Waiter {
   }
 
   #send(endpoint: Endpoint): void {
-    const context = this.#context;
     const destination = this.#destination as Destination;
-    const { keepAlive } = destination.pool.plan;
     this.stage = Stage.connecting;
     this.endpoint = endpoint;
     endpoint.begin();
     endpoint.count(this.attempts === 0 ? EndpointCell.requests : EndpointCell.retries);
     this.attempts++;
-    this.#triedAt = context.clock.now();
+    this.#triedAt = this.#context.clock.now();
+    if (destination.timed) this.#limitTry(destination);
     // A retry after the keep-alive race must not meet it again: only the first try reuses a connection.
-    const idle = this.attempts === 1 ? endpoint.idle.take(context.wheel.now, endpoint.idleLimit(keepAlive.idle)) : null;
-    this.reused = idle !== null;
-    if (idle === null) {
-      this.#upstream = new UpstreamSession(context, endpoint, keepAlive.maxRequests, destination.timeouts, this);
-      return;
-    }
-    this.#upstream = idle as UpstreamSession;
-    this.#upstream.attach(this, destination.timeouts);
-    this.#sendHead();
+    const upstream = takeUpstream(this.#context, destination, endpoint, this, this.attempts === 1);
+    this.#upstream = upstream;
+    this.reused = upstream.reused;
+    if (upstream.open) this.#sendHead();
   }
 
   #sendHead(): void {
     const upstream = this.#upstream as UpstreamSession;
-    const head = this.#head as HeadBuffer;
+    const destination = this.#destination as Destination;
     this.stage = Stage.sending;
-    upstream.sendHead(head.bytes, head.length, this.method, this.#upgrade);
+    const plain = this.attempts === 1 && !destination.timed;
+    sendTry(upstream, this.#head as HeadBuffer, this.method, this.#upgrade, plain ? "" : this.tryLines(this.attempts));
     if (!this.#requestDone) return;
     this.sentAt = this.#triedAt;
     upstream.requestSent();
   }
 
-  #mayRetry(code: FaultCode, upstream: UpstreamSession | null): boolean {
-    const { attempts, pool } = this.#destination as Destination;
-    if (this.attempts >= attempts) return false;
-    const reused = upstream !== null && upstream.reused;
-    return isRetriable({ code, method: this.method, reused, bodySent: this.#bodySent }) && pool.retryAllowed();
+  #limitTry({ timeouts, retry }: Destination): void {
+    const clock = this.#clock as ExchangeClock;
+    // While the request's body is under way, its own rungs watch over it.
+    clock.limitTry(this.#requestDone ? timeouts.perTry : 0);
+    const hedged = this.attempts === 1 && this.#requestDone && !this.#upgrade && isHedged(this.method);
+    clock.hedgeIn(hedged ? retry.hedge : 0);
+  }
+
+  /** A try is over without an answer: another one, or the end. `raced`: by the keep-alive race, as far as can be seen. */
+  #tryFailed(code: FaultCode, cause: string, raced: boolean): void {
+    const endpoint = this.endpoint;
+    const { pool } = this.#destination as Destination;
+    if (this.stage !== Stage.answering && endpoint !== null) {
+      const hedge = this.#hedge;
+      if (hedge !== null || this.#mayRetry(code)) {
+        if (raced) pool.count(PoolCell.staleRetried);
+        endpoint.count(EndpointCell.failures);
+        this.#note(endpoint, code, 0, this.#triedAt);
+        endpoint.end();
+        if (hedge === null) this.#tryAgain(endpoint);
+        else this.#adopt(hedge);
+        return;
+      }
+    }
+    if (raced) pool.count(PoolCell.staleFailed);
+    endpoint?.observe(this.#context.clock.now() - this.#triedAt, true);
+    this.refuse(code, cause);
+  }
+
+  #mayRetry(code: FaultCode): boolean {
+    const { retry, pool } = this.#destination as Destination;
+    if (this.attempts >= retry.attempts) return false;
+    const failed = { code, safe: this.#safe, bodyLost: this.#bodyLost, answered: this.#answered };
+    return isRetriable(retry, failed) && pool.retryAllowed(retry.budget);
+  }
+
+  #tryAgain(avoid: Endpoint): void {
+    this.endpoint = null;
+    this.stage = Stage.connecting;
+    this.#dispatch(avoid);
+  }
+
+  /** Whether an answer of this status is thrown away for another try; then that has begun. */
+  #goesElsewhere(status: number): boolean {
+    const { retry, pool } = this.#destination as Destination;
+    if (retry.statuses?.includes(status) !== true) return false;
+    const hedge = this.#hedge;
+    const whole = this.#safe && !this.#bodyLost && !this.#answered && this.#requestDone;
+    if (hedge === null && !(whole && this.attempts < retry.attempts && pool.retryAllowed(retry.budget))) return false;
+    const endpoint = this.endpoint as Endpoint;
+    this.#note(endpoint, "", status, this.#triedAt);
+    void new Unheard(this.#upstream as UpstreamSession, endpoint, pool, mostUnheard);
+    this.#upstream = null;
+    if (hedge === null) this.#tryAgain(endpoint);
+    else this.#adopt(hedge);
+    return true;
+  }
+
+  /** The hedge takes the place of the first try, which has let go of its endpoint. */
+  #adopt(hedge: Hedge): void {
+    this.#hedge = null;
+    this.endpoint = hedge.endpoint;
+    this.#upstream = hedge.upstream;
+    hedge.upstream.sink = this;
+    this.#triedAt = hedge.startedAt;
+    this.sentAt = hedge.sentAt;
+    this.connectMs = hedge.connectMs;
+    this.reused = hedge.upstream.reused;
+    this.stage = hedge.upstream.open ? Stage.sending : Stage.connecting;
+    this.#limitTry(this.#destination as Destination);
+  }
+
+  #dropHedge(): void {
+    const hedge = this.#hedge as Hedge;
+    this.#hedge = null;
+    this.#note(hedge.endpoint, "cancelled", 0, hedge.startedAt);
+    hedge.cancel();
+  }
+
+  /** Lets a request that its client left go on at its endpoint, where the route wants that and all of it is there. */
+  #workOn(upstream: UpstreamSession): boolean {
+    if (this.route === null || this.route.plan.cancel || !this.#requestDone || this.stage < Stage.sending) return false;
+    const { pool } = this.#destination as Destination;
+    void new Unheard(upstream, this.endpoint as Endpoint, pool, Number.POSITIVE_INFINITY);
+    this.#handedOver = true;
+    return true;
+  }
+
+  #leftQueue(): void {
+    this.queueMs = this.#context.clock.now() - this.queuedAt;
+    this.stage = Stage.connecting;
+  }
+
+  /** An answer that was not waited for any longer is evidence only if it took longer than is usual there. */
+  #tookAtLeast(endpoint: Endpoint, since: number): void {
+    const now = this.#context.clock.now();
+    if (now - since > endpoint.latency(now)) endpoint.observe(now - since, false);
+  }
+
+  /** Keeps for the log what became of a try. */
+  #note(endpoint: Endpoint, fault: string, status: number, since: number): void {
+    if (this.#context.log === null) return;
+    if (this.tries === noTries) this.tries = [];
+    this.tries.push({ endpoint: endpoint.id, fault, status, ms: this.#context.clock.now() - since });
   }
 
   #finish(): void {
@@ -479,13 +688,16 @@ export class Exchange implements AnswerSink, Waiter {
     this.stage = Stage.none;
     this.#mirror?.exchangeEnded();
     this.#mirror = null;
+    if (this.#hedge !== null) this.#dropHedge();
+    this.#clock?.clear();
+    if (endpoint !== null && this.tries !== noTries) this.#note(endpoint, this.fault, this.status, this.#triedAt);
     if (context.log !== null) logExchange(context, this, this.#state.name, now);
     if (this.#head !== null) this.#dropHead();
     const destination = this.#destination;
     this.#destination = null;
     if (destination === null) return;
     destination.pool.observeLatency(now - this.startedAt);
-    if (endpoint === null) return;
+    if (endpoint === null || this.#handedOver) return;
     endpoint.end();
     destination.pool.wake();
   }
@@ -511,4 +723,16 @@ export class Exchange implements AnswerSink, Waiter {
     if (head === null) return this.#context.request.header("accept") ?? "";
     return /\r\naccept: *([^\r]*)/i.exec(text(head.bytes, 0, head.length))?.[1] ?? "";
   }
+}
+
+/** One answer of an endpoint's: its class, and how long it took to begin. */
+function countAnswer(endpoint: Endpoint, status: number, ms: number): void {
+  const kind = (status / 100) | 0;
+  endpoint.count(EndpointCell.answers2xx + kind - 2);
+  endpoint.observe(ms, kind === 5);
+}
+
+/** Methods that only ask. */
+function isHedged(method: number): boolean {
+  return method === Method.get || method === Method.head;
 }

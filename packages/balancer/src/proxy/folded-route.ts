@@ -1,7 +1,9 @@
 // A route as a worker runs it: everything that can be prepared before the first request is prepared here, once.
 import type { Pool } from "../pool/pool.ts";
 import type { PoolTimeouts } from "../pool/plan.ts";
+import type { DeadlineField } from "./deadline.ts";
 import type { RoutePlan } from "./plan.ts";
+import type { RetryRules } from "./retry.ts";
 import type { FixedAnswer } from "./steps/fixed.ts";
 import type { HeaderEdits } from "./steps/header-edits.ts";
 import type { RedirectStep } from "./steps/redirect.ts";
@@ -11,8 +13,11 @@ import type { RewriteStep } from "./steps/rewrite.ts";
 export interface Destination {
   readonly pool: Pool;
   readonly timeouts: PoolTimeouts;
-  /** Tries in all. */
-  readonly attempts: number;
+  readonly retry: RetryRules;
+  /** The header that carries what time is left; null = none. */
+  readonly deadline: DeadlineField | null;
+  /** Whether an exchange has times of its own, beside those of its connections. */
+  readonly timed: boolean;
 }
 
 export interface FoldedRoute {

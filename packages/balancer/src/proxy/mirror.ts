@@ -8,7 +8,8 @@ import type { AnswerSink } from "./answer-sink.ts";
 import type { EngineContext } from "./engine-context.ts";
 import type { Destination } from "./folded-route.ts";
 import type { HeadBuffer } from "./head-buffer.ts";
-import { UpstreamSession } from "./upstream-session.ts";
+import type { UpstreamSession } from "./upstream-session.ts";
+import { takeUpstream } from "./upstream-try.ts";
 
 /** Body bytes kept for a mirror that cannot take them yet; beyond that the copy is given up. */
 const mostKept = 64 * 1024;
@@ -43,15 +44,8 @@ export class Mirror implements AnswerSink {
     this.#keptTo = head.length;
     endpoint.begin();
     endpoint.count(EndpointCell.requests);
-    const { keepAlive } = destination.pool.plan;
-    const idle = endpoint.idle.take(context.wheel.now, endpoint.idleLimit(keepAlive.idle)) as UpstreamSession | null;
-    if (idle === null) {
-      this.#upstream = new UpstreamSession(context, endpoint, keepAlive.maxRequests, destination.timeouts, this);
-      return;
-    }
-    this.#upstream = idle;
-    idle.attach(this, destination.timeouts);
-    this.opened();
+    this.#upstream = takeUpstream(context, destination, endpoint, this, true);
+    if (this.#upstream.open) this.opened();
   }
 
   /** Body bytes as they went to the real endpoint. */

@@ -316,6 +316,11 @@ function simulate(chance: Chance, seed: number): ReadonlySet<string> {
   expect(stage.engine.open).toBe(0);
   expect(stage.listenerCell("open")).toBe(0);
   expect(clients.filter(({ peer }) => !peer.over)).toEqual([]);
+  // One idle connection is watched for as long as it lives, to learn when the endpoint closes it.
+  for (let slot = 0; slot < endpoints; slot++) {
+    stage.table.cells[stage.table.state(slot) + StateCell.state] = EndpointState.draining;
+  }
+  stage.advance(100);
   expect(origins.filter(({ connection }) => connection.state !== "closed")).toEqual([]);
   expect(stage.wheel.size).toBe(0);
   expect(stage.defects).toEqual([]);

@@ -7,6 +7,7 @@ import { Timer } from "../net/wheel.ts";
 import { EndpointCell } from "../observe/table.ts";
 import type { Endpoint } from "../pool/endpoint.ts";
 import type { IdleConnection } from "../pool/idle.ts";
+import type { Occupant } from "../pool/occupants.ts";
 import type { PoolTimeouts } from "../pool/plan.ts";
 import { type AnswerEvents, AnswerReader } from "./answer-reader.ts";
 import type { AnswerSink } from "./answer-sink.ts";
@@ -15,12 +16,10 @@ import { Outbox, settle } from "./outbox.ts";
 
 const Phase = { connecting: 0, busy: 1, idle: 2, dead: 3 } as const;
 const noTrailers = new Uint8Array(0);
-/** An idle connection that the endpoint closes sooner than this (ms) tells of a restart, not of a setting. */
-const leastLearned = 1_000;
-/** How much earlier than the endpoint we give an idle connection up, ms: the request must arrive before the close. */
-const margin = 1_000;
+/** A reused connection that ends so soon after its request, ms, was being closed by the endpoint when it was sent. */
+const raceTime = 1_000;
 
-export class UpstreamSession implements ConnectionHandler, IdleConnection, AnswerEvents {
+export class UpstreamSession implements ConnectionHandler, IdleConnection, AnswerEvents, Occupant {
   readonly endpoint: Endpoint;
   readonly outbox: Outbox;
   connection: Connection | null = null;
@@ -28,6 +27,11 @@ export class UpstreamSession implements ConnectionHandler, IdleConnection, Answe
   idleSince = 0;
   /** Exchanges that ended on it. */
   exchanges = 0;
+  // Occupant: while an exchange is under way on it
+  nextThere: Occupant | null = null;
+  previousThere: Occupant | null = null;
+  readonly tunnel = false;
+  since = 0;
   readonly #context: EngineContext;
   readonly #timer: Timer;
   readonly #reader: AnswerReader;
@@ -38,6 +42,8 @@ export class UpstreamSession implements ConnectionHandler, IdleConnection, Answe
   /** The endpoint keeps the connection after this answer. */
   #persistent = false;
   #paused = false;
+  /** How long it was idle before its present exchange, ms. */
+  #rested = 0;
 
   /** Begins to connect. `sink.opened` or `sink.failed` follows, never before this returns. */
   constructor(
@@ -55,6 +61,8 @@ export class UpstreamSession implements ConnectionHandler, IdleConnection, Answe
     this.outbox = new Outbox(context.cells, endpoint.cell(EndpointCell.bytesUp));
     this.#timer = new Timer(() => this.#expired());
     this.#reader = new AnswerReader(this, context.answerHead);
+    this.since = context.clock.now();
+    endpoint.enter(this, context.random);
     endpoint.count(EndpointCell.connects);
     this.connection = context.transport.connect(endpoint.address, this);
     this.outbox.connection = this.connection;
@@ -66,11 +74,19 @@ export class UpstreamSession implements ConnectionHandler, IdleConnection, Answe
     return this.exchanges > 0;
   }
 
-  /** Gives an idle session its next exchange. */
-  attach(sink: AnswerSink, timeouts: PoolTimeouts): void {
+  /** Whether a request can be sent on it now. */
+  get open(): boolean {
+    return this.#phase === Phase.busy;
+  }
+
+  /** Gives a session its next exchange, after it was idle for `rested` ms. */
+  attach(sink: AnswerSink, timeouts: PoolTimeouts, rested: number): void {
     this.sink = sink;
     this.#timeouts = timeouts;
+    this.#rested = rested;
     this.#phase = Phase.busy;
+    this.since = this.#context.wheel.now;
+    this.endpoint.enter(this, this.#context.random);
     this.endpoint.count(EndpointCell.reuses);
   }
 
@@ -119,7 +135,17 @@ export class UpstreamSession implements ConnectionHandler, IdleConnection, Answe
     this.#phase = Phase.dead;
     this.sink = null;
     this.connection = null;
+    this.endpoint.occupants.leave(this);
     return connection;
+  }
+
+  // Occupant
+
+  closeAfter(_ms: number): void {}
+
+  /** The endpoint's drain has no more time for this exchange. */
+  cut(): void {
+    this.fault("drain-window-over", "cut at the end of the drain's window");
   }
 
   // ConnectionHandler
@@ -175,15 +201,17 @@ export class UpstreamSession implements ConnectionHandler, IdleConnection, Answe
   onClose(reason: CloseReason, cause: string): void {
     this.connection = null;
     this.outbox.connection = null;
-    if (this.#phase === Phase.idle) this.#die(false);
-    else if (this.#phase !== Phase.dead) this.fault(this.#closedFault(reason), cause);
+    if (this.#phase === Phase.idle) {
+      this.#learnIdle();
+      this.#die(false);
+    } else if (this.#phase !== Phase.dead) this.fault(this.#closedFault(reason), cause);
   }
 
   // AnswerEvents
 
   bodyBegins(head: AnswerHead): void {
     this.#persistent = head.keepAlive;
-    if (head.keepAliveTimeout >= 0) this.endpoint.learnedIdle = Math.max(0, head.keepAliveTimeout * 1000 - margin);
+    if (head.keepAliveTimeout >= 0) this.endpoint.keepAliveAge.told(head.keepAliveTimeout);
     this.#arm(this.#timeouts.idle);
   }
 
@@ -191,6 +219,7 @@ export class UpstreamSession implements ConnectionHandler, IdleConnection, Answe
     const sink = this.sink as AnswerSink;
     this.sink = null;
     this.exchanges++;
+    this.endpoint.occupants.leave(this);
     this.#context.wheel.disarm(this.#timer);
     const most = this.#maxExchanges;
     const reusable =
@@ -229,14 +258,14 @@ export class UpstreamSession implements ConnectionHandler, IdleConnection, Answe
   #closedFault(reason: CloseReason): FaultCode {
     if (this.#phase === Phase.connecting) return reason === "refused" ? "connect-refused" : "connect-failed";
     if (this.#reader.begun) return "answer-truncated";
+    const { now } = this.#context.wheel;
+    if (this.reused && now - this.since < raceTime) this.endpoint.keepAliveAge.closed(this.#rested, now);
     return reason === "reset" ? "upstream-reset" : "upstream-closed";
   }
 
   #learnIdle(): void {
-    const age = this.#context.wheel.now - this.idleSince;
-    if (age < leastLearned) return;
-    const learned = this.endpoint.learnedIdle;
-    if (learned < 0 || age - margin < learned) this.endpoint.learnedIdle = Math.max(0, age - margin);
+    const { now } = this.#context.wheel;
+    this.endpoint.keepAliveAge.closed(now - this.idleSince, now);
   }
 
   #expired(): void {
@@ -251,6 +280,7 @@ export class UpstreamSession implements ConnectionHandler, IdleConnection, Answe
     if (this.#phase === Phase.dead) return;
     if (this.#phase === Phase.idle) this.endpoint.idle.remove(this);
     this.#phase = Phase.dead;
+    this.endpoint.occupants.leave(this);
     this.#reader.stop();
     this.#context.wheel.disarm(this.#timer);
     this.outbox.clear();
