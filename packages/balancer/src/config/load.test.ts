@@ -47,9 +47,6 @@ describe("the example of the design, word for word", () => {
       "error listeners.web.routes[2].split[1].pool",
       "warning pools.api.hashKey",
       "error pools.api.sticky",
-      "warning pools.api.slowStart",
-      "warning pools.api.outliers",
-      "warning pools.api.declared",
     ]);
   });
 

@@ -27,7 +27,7 @@ export function planConfig(
     admin: config.admin.address,
     log: { access: access === "none" || access === "stdout" ? access : within(access), format },
     workers: config.workers === "auto" ? 0 : config.workers,
-    shutdown: config.shutdown,
+    shutdown: { ...config.shutdown, stopGrace: config.shutdown.stopGrace ?? 0 },
   };
 }
 

@@ -35,8 +35,14 @@ export function planPool(name: string, config: PoolConfig): PoolSource {
     deadlineHeader: config.deadlineHeader?.toLowerCase() ?? "",
     limits: config.limits,
     keepAlive: config.keepAlive,
+    declared: planDeclared(config.declared ?? {}),
   };
   return { pool, names };
+}
+
+function planDeclared(declared: NonNullable<PoolConfig["declared"]>): PoolPlan["declared"] {
+  const { client = 0, app = 0, downstream = 0, keepAlive = 0, stopGrace = 0 } = declared;
+  return { client, app, downstream, keepAlive, stopGrace };
 }
 
 /** What is said, and `otherwise` for the rest. */

@@ -21,6 +21,7 @@ export function planRoute(config: RouteConfig, place: string, pools: Pools): Rou
     maxBodyBytes: config.maxBodyBytes ?? 0,
     timeouts: planTimeouts(config.timeouts ?? {}),
     retry: planRetry(config, pools),
+    declared: planDeclared(config.declared ?? {}),
     cancel: config.cancel,
   };
 }
@@ -61,6 +62,15 @@ function planTimeouts(timeouts: NonNullable<RouteConfig["timeouts"]>): Partial<P
   const out: { -readonly [K in keyof PoolTimeouts]?: number } = {};
   for (const key of ["connect", "firstByte", "idle", "tunnelIdle", "perTry", "total"] as const) {
     const ms = timeouts[key];
+    if (ms !== undefined) out[key] = ms;
+  }
+  return out;
+}
+
+function planDeclared(declared: NonNullable<RouteConfig["declared"]>): RoutePlan["declared"] {
+  const out: { -readonly [K in keyof RoutePlan["declared"]]: number } = {};
+  for (const key of ["client", "app", "downstream"] as const) {
+    const ms = declared[key];
     if (ms !== undefined) out[key] = ms;
   }
   return out;

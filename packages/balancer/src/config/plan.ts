@@ -37,5 +37,10 @@ export interface Plan {
   readonly log: LogPlan;
   /** 0 = auto: as many as there are cores. */
   readonly workers: number;
-  readonly shutdown: { readonly lag: number; readonly window: number };
+  readonly shutdown: {
+    readonly lag: number;
+    readonly window: number;
+    /** From SIGTERM to SIGKILL of this program, as declared; 0 = not known. */
+    readonly stopGrace: number;
+  };
 }

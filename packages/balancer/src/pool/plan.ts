@@ -119,6 +119,20 @@ export interface OutlierPlan {
   readonly latency: number;
 }
 
+/** What the world around the pool is set to, for the timeout hierarchy only; ms, 0 = not declared. */
+export interface DeclaredPlan {
+  /** How long clients wait for an answer. */
+  readonly client: number;
+  /** How long the application works on a request at most. */
+  readonly app: number;
+  /** How long the application waits for what it calls. */
+  readonly downstream: number;
+  /** After how long a rest the application closes a connection. */
+  readonly keepAlive: number;
+  /** From SIGTERM to SIGKILL of an instance. */
+  readonly stopGrace: number;
+}
+
 export interface PoolPlan {
   /** Row in the shared table. -1 before it is given out. */
   readonly slot: number;
@@ -159,4 +173,5 @@ export interface PoolPlan {
     /** Exchanges per upstream connection; 0 = no limit. */
     readonly maxRequests: number;
   };
+  readonly declared: DeclaredPlan;
 }

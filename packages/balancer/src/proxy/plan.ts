@@ -1,5 +1,5 @@
 // What the listeners and routes are told to be: complete, validated, plain data that survives JSON.
-import type { PoolTimeouts, RetryPlan } from "../pool/plan.ts";
+import type { DeclaredPlan, PoolTimeouts, RetryPlan } from "../pool/plan.ts";
 
 /** How one header value, query value or cookie is matched. */
 export type ValueMatch =
@@ -68,6 +68,8 @@ export interface RoutePlan {
   /** What this route overrides of its pool. */
   readonly timeouts: Partial<PoolTimeouts>;
   readonly retry: RetryPlan | null;
+  /** What is declared otherwise than in its pool. */
+  readonly declared: Partial<Pick<DeclaredPlan, "client" | "app" | "downstream">>;
   /** Whether a client that goes away cancels its exchange at the endpoint. */
   readonly cancel: boolean;
 }

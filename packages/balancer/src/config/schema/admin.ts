@@ -2,6 +2,7 @@
 // how parts refer to each other (that is meaning/) nor where they stand in a file. Here: the operator's own door.
 import { z } from "zod";
 import { parseListen } from "../address.ts";
+import { ownGraceSchema } from "./declared.ts";
 import { duration, integer, leafFacts, shorthand, written } from "./leaf.ts";
 
 export const adminSchema = shorthand(
@@ -34,6 +35,7 @@ export const shutdownSchema = z
         "After SIGTERM, how long new connections are still accepted while readiness already says no: whatever stands in front needs that long to hear of it.",
       ),
     window: duration({ zero: true }).prefault("30s").describe("Longest wait for what is in flight before it is cut."),
+    stopGrace: ownGraceSchema,
   })
   .prefault({})
   .describe("How the program stops.");

@@ -18,6 +18,7 @@ import {
   written,
 } from "./leaf.ts";
 import { outliersSchema } from "./outliers.ts";
+import { poolDeclaredSchema } from "./declared.ts";
 import { readinessSchema } from "./readiness.ts";
 import { retrySchema } from "./retry.ts";
 import { stickySchema } from "./sticky.ts";
@@ -85,19 +86,6 @@ const windowSchema = written(
 ).meta({ pattern: "^(\\$\\{.*|auto|(\\d+(\\.\\d+)?(d|h|m|s|ms))+)$", examples: ["30s", "auto"] });
 
 const algorithmNames = Object.keys(algorithms) as [AlgorithmName, ...AlgorithmName[]];
-
-/** Poolwide settings of later work: nothing is lost while they have no effect. */
-const laterSettings = {
-  declared: z
-    .strictObject({
-      client: duration().describe("How long clients wait.").optional(),
-      app: duration().describe("How long the application works on a request at most.").optional(),
-      downstream: duration().describe("How long the application waits for what it calls.").optional(),
-    })
-    .describe("What the other rungs of the timeout hierarchy are set to.")
-    .register(notYet, { severity: "warning", will: "`check` will prove that each rung outlasts the one below it" })
-    .optional(),
-};
 
 export const poolSchema = z
   .strictObject({
@@ -208,7 +196,7 @@ export const poolSchema = z
       })
       .prefault({})
       .describe("Connections to endpoints that are kept for the next request."),
-    ...laterSettings,
+    declared: poolDeclaredSchema,
   })
   .describe("One pool.");
 

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { parseContentType, parseEditableName, parseHeaderValue } from "../header-rules.ts";
 import { refusePath } from "../path-pattern.ts";
 import { parseRegex } from "../regex-guard.ts";
+import { routeDeclaredSchema } from "./declared.ts";
 import { fieldMap, duration, flag, integer, leafFacts, oneOrMany, shorthand, size, text, written } from "./leaf.ts";
 import { matchSchema } from "./match.ts";
 import { retrySchema } from "./retry.ts";
@@ -160,6 +161,7 @@ export const routeSchema = z
       .describe("What this route sets otherwise than its pool.")
       .optional(),
     retry: retrySchema("What this route sets otherwise than its pool.").optional(),
+    declared: routeDeclaredSchema,
     cancel: flag()
       .default(true)
       .describe(

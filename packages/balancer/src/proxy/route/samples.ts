@@ -26,6 +26,7 @@ export function route(match: Partial<MatchPlan> = {}, rest: Partial<RoutePlan> =
     maxBodyBytes: 0,
     timeouts: {},
     retry: null,
+    declared: {},
     cancel: true,
     ...rest,
   };
