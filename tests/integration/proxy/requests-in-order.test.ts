@@ -391,6 +391,17 @@ describe("half-closed clients", () => {
     });
   });
 
+  test("within a body behind a good request: the good one is answered, the rest is given up at once", async () => {
+    await withScript(slow(40, "late"), async (engine, client) => {
+      await client.send(`${get("/")}POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc`);
+      client.shutdown();
+      expect(textOf(await client.readAnswer())).toBe("late");
+      await client.readEnd();
+      expect((await engine.record(1)).fault).toBe("client-gone");
+      expect(engine.origin().requests.length).toBe(1);
+    });
+  });
+
   test("within chunks: the origin sees an incomplete request", async () => {
     await withScript(neverAnswers(), async (engine, client) => {
       await client.send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");

@@ -163,11 +163,7 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
   onEnd(): void {
     this.#peerEnded = true;
     if (this.#phase === Phase.head) this.#awaitNext();
-    else if (this.#phase === Phase.body) {
-      this.exchange.clientGone("client-gone", "closed within its request body");
-      this.#connection.reset();
-      this.#die();
-    }
+    else this.#endWithinBody();
     // Else half closed: it may still read the answers to what it sent (HAProxy takes it so too); then the connection ends.
   }
 
@@ -284,6 +280,16 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
     if (this.#held.empty || this.#reading) return;
     const bytes = this.#held.take();
     this.#read(bytes, 0, this.#held.length);
+    // Its FIN may have come while this request waited behind another.
+    if (this.#peerEnded) this.#endWithinBody();
+  }
+
+  /** The client will send no more: a request that is not complete by then never will be. */
+  #endWithinBody(): void {
+    if (this.#phase !== Phase.body || !this.#held.empty) return;
+    this.exchange.clientGone("client-gone", "closed within its request body");
+    this.#connection.reset();
+    this.#die();
   }
 
   /** Returns the position after the head, or 0 when it is incomplete or was refused. */
