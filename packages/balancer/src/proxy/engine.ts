@@ -161,6 +161,7 @@ export function createEngine(options: EngineOptions): Engine {
       updateDate(wall);
       for (const pool of snapshot?.pools.values() ?? []) pool.tick(now, wall);
       for (const pool of removed) pool.tick(now, wall);
+      table.cells[context.own + WorkerCell.reviewed] = wall;
       if (removed.length > 0) removed = removed.filter((pool) => pool.unfinished);
       // What left a queue, served or timed out, has written: no event of the network follows that would send it.
       settle();

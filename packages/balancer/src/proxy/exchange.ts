@@ -27,6 +27,7 @@ import { nextRequestId } from "./request-id.ts";
 import { shapeRequest } from "./request-shape.ts";
 import { isIdempotent, isRetriable } from "./retry.ts";
 import type { HeaderEdits } from "./steps/header-edits.ts";
+import { isStream } from "./streaming.ts";
 import { mostUnheard, Unheard } from "./unheard.ts";
 import type { UpstreamSession } from "./upstream-session.ts";
 import { sendTry, takeUpstream } from "./upstream-try.ts";
@@ -101,6 +102,8 @@ export class Exchange implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
   #answered = false;
   #requestDone = false;
   #upgrade = false;
+  /** The answer goes on for as long as somebody listens. */
+  #streams = false;
   #answerEdits: HeaderEdits | null = null;
   #triedAt = 0;
 
@@ -395,6 +398,7 @@ export class Exchange implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
     this.status = head.status;
     this.firstByteAt = now;
     this.#clock?.answered();
+    this.#streams = isStream(bytes, head);
     if (this.#hedge !== null) this.#dropHedge();
     this.#keeping = false;
     if (this.#head !== null && this.#mirror === null) this.#dropHead();
@@ -457,6 +461,7 @@ export class Exchange implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
     this.sentAt = this.startedAt;
     this.firstByteAt = 0;
     this.connectMs = this.queueMs = -1;
+    this.#streams = false;
     this.reused = false;
     this.requestId = "";
     this.#bodyLost = this.#answered = this.#safe = this.#keeping = this.#handedOver = false;
@@ -685,6 +690,7 @@ export class Exchange implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
     const endpoint = this.endpoint;
     const kind = (this.status / 100) | 0;
     if (kind > 0) cells[this.#state.cells + ListenerCell.answers1xx + kind - 1]!++;
+    const tunnel = this.stage === Stage.tunnel;
     this.stage = Stage.none;
     this.#mirror?.exchangeEnded();
     this.#mirror = null;
@@ -696,7 +702,10 @@ export class Exchange implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
     const destination = this.#destination;
     this.#destination = null;
     if (destination === null) return;
-    destination.pool.observeLatency(now - this.startedAt);
+    if (!tunnel) {
+      destination.pool.observeLatency(now - this.startedAt);
+      if (this.fault === "" && !this.#streams) destination.pool.observeLongest(now - this.#triedAt);
+    }
     if (endpoint === null || this.#handedOver) return;
     endpoint.end();
     destination.pool.wake();
