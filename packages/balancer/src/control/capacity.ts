@@ -19,6 +19,8 @@ export function tableShape(plan: Plan, workers: number): TableShape {
     endpoints: Math.max(4096, endpoints * 4),
     pools: Math.max(512, plan.pools.length * 4),
     listeners: Math.max(64, plan.listeners.length * 4),
+    // 2 MiB at most, and only where an application's cookie is learned from.
+    sessions: 262_144,
   };
 }
 

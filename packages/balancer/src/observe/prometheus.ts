@@ -170,6 +170,25 @@ const poolRows: readonly Row[] = [
   ["plimsoll_pool_unusable_total", "counter", "Requests that found no usable endpoint.", PoolCell.unusable],
   ["plimsoll_pool_fail_open_total", "counter", "Requests sent although no endpoint was ready.", PoolCell.failOpen],
   ["plimsoll_pool_mirrored_total", "counter", "Copies of requests sent to this pool.", PoolCell.mirrored],
+  [
+    "plimsoll_pool_sticky_hits_total",
+    "counter",
+    "Answers from the endpoint that the client belongs to.",
+    PoolCell.stickyHits,
+  ],
+  ["plimsoll_pool_sticky_new_total", "counter", "Answers to clients that belonged nowhere.", PoolCell.stickyNew],
+  [
+    "plimsoll_pool_sticky_moved_total",
+    "counter",
+    "Answers to clients whose endpoint could not take them.",
+    PoolCell.stickyMoved,
+  ],
+  [
+    "plimsoll_pool_sticky_refused_total",
+    "counter",
+    "Answers to clients whose sticky cookie was not believed, or had expired.",
+    PoolCell.stickyRefused,
+  ],
 ];
 
 function pools(page: Page, { table, pools: all }: MetricsView): void {

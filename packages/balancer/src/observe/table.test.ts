@@ -121,3 +121,20 @@ test("a slot is cleared in every row, its neighbours are not", () => {
   expect(table.cells[table.endpoint(1, 2)]).toBe(5);
   expect(table.cells[table.pool(1, 0)]).toBe(5);
 });
+
+test("no two things are counted in the same cell, and all of them have room", () => {
+  for (const cells of [EndpointCell, PoolCell, ListenerCell, WorkerCell, StateCell]) {
+    const { size, ...places } = cells;
+    const taken = Object.values(places);
+    if (cells === PoolCell) for (let i = 1; i <= latencyBuckets.length; i++) taken.push(PoolCell.latency + i);
+    expect(new Set(taken).size).toBe(taken.length);
+    expect(Math.max(...taken)).toBeLessThan(size);
+  }
+  expect(WorkerCell.faults + faultCodes.length).toBeLessThanOrEqual(WorkerCell.size);
+});
+
+test("sessions have cells of their own behind everything else, and another number of them is another shape", () => {
+  const table = SharedTable.local({ workers: 2, endpoints: 3, pools: 2, listeners: 1, sessions: 64 });
+  expect(table.sessions).toBe(table.listener(1, 0) + ListenerCell.size);
+  expect(table.cells.length).toBe(table.sessions + 64);
+});

@@ -36,7 +36,7 @@ export const EndpointCell = {
   latencyLogs: 24,
   latencyLogSquares: 25,
   /** Ms of rest after which a connection is not used again, as this worker learned it; 0 = nothing was learned. */
-  keepAlive: 25,
+  keepAlive: 26,
   size: 32,
 } as const;
 
@@ -52,6 +52,10 @@ export const PoolCell = {
   failOpen: 7, // requests sent although nobody was ready
   latencySum: 8, // ms
   mirrored: 9,
+  stickyHits: 10, // answers from the endpoint that the client belongs to
+  stickyNew: 11, // ... to clients that belonged nowhere
+  stickyMoved: 12, // ... from another endpoint, because their own could not take them
+  stickyRefused: 13, // of the new ones: what they carried was not believed, or had expired
   /** Longest exchange in ms that was answered in full and was no stream: of this period, and of the one before. */
   longest: 14,
   longestBefore: 15,
@@ -157,7 +161,7 @@ const HeaderCell = {
 } as const;
 const magic = 0x504c494d; // "PLIM"
 /** To be raised with every change of the cells above. */
-const layoutVersion = 3;
+const layoutVersion = 4;
 
 /** How much the table can hold. */
 export interface TableShape {
@@ -316,7 +320,7 @@ function readHeader(path: string, cells: Float64Array): TableShape {
     endpoints: cells[HeaderCell.endpoints] ?? 0,
     pools: cells[HeaderCell.pools] ?? 0,
     listeners: cells[HeaderCell.listeners] ?? 0,
-    sessions: cells[HeaderCell.sessions] ?? 0,
+    ...(cells[HeaderCell.sessions] === 0 ? {} : { sessions: cells[HeaderCell.sessions] ?? 0 }),
   };
   for (const [name, size] of Object.entries(shape)) {
     if (!Number.isSafeInteger(size) || size < 0) throw new Error(`${path} says it holds ${size} ${name}`);

@@ -49,6 +49,8 @@ const leastLatency = 0.1;
 export class Endpoint {
   readonly slot: number;
   readonly id: string;
+  /** What sticky clients belong to. */
+  readonly stableId: string;
   /** Name of its pool. */
   readonly pool: string;
   readonly address: Address;
@@ -92,6 +94,7 @@ export class Endpoint {
     const { table, row } = context;
     this.slot = plan.slot;
     this.id = plan.id;
+    this.stableId = plan.stableId;
     this.pool = pool.name;
     this.address = plan.address;
     this.fullWeight = plan.weight;
@@ -170,9 +173,10 @@ export class Endpoint {
     cells[this.#own + EndpointCell.oldest] = oldest === null ? 0 : wallNow - (this.#clock.now() - oldest.since);
   }
 
-  /** Whether a drain is under way and its window not over: until then sticky clients are still welcome. */
+  /** Whether the window of its drain is not over: until then sticky clients are still welcome. 0 is no end at all. */
   drainWindowOpen(wallNow: number): boolean {
-    return this.#cells[this.#state + StateCell.drainUntil]! > wallNow;
+    const until = this.#cells[this.#state + StateCell.drainUntil]!;
+    return until === 0 || until > wallNow;
   }
 
   /** Adds to one of this worker's cells (`EndpointCell`). */
