@@ -12,7 +12,7 @@
 
 import type { Socket } from "bun";
 import type { CloseReason, Connection, ConnectionHandler } from "./transport.ts";
-import { sendQueue } from "./libc.ts";
+import { peerGone, sendQueue } from "./libc.ts";
 import { plainAddress } from "./socket-address.ts";
 
 /** A raw socket; its `data` is our connection. */
@@ -112,6 +112,10 @@ export class BunConnection implements Connection {
     if (this.shut) return;
     this.shut = true;
     if (this.state === OPEN) this.socket!.shutdown();
+  }
+
+  ending(): boolean {
+    return this.state !== OPEN || peerGone((this.socket as RawSocket & { readonly fd: number }).fd);
   }
 
   unsent(): number {

@@ -17,6 +17,7 @@ const symbols = {
   fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
   close: { args: ["i32"], returns: "i32" },
   ioctl: { args: ["i32", "u64", "buffer"], returns: "i32" },
+  poll: { args: ["buffer", "u64", "i32"], returns: "i32" },
   getrlimit: { args: ["i32", "buffer"], returns: "i32" },
   setrlimit: { args: ["i32", "buffer"], returns: "i32" },
   inet_pton: { args: ["i32", "buffer", "buffer"], returns: "i32" },
@@ -120,6 +121,17 @@ export function closeFd(fd: number): void {
 }
 
 const queued = new Int32Array(1);
+const polled = new Int32Array(2);
+/** POLLERR, POLLHUP and POLLRDHUP: reset, closed, or the peer sent FIN. The last is another bit on no machine we run on. */
+const goneBits = 0x08 | 0x10 | 0x2000;
+
+/** Whether the peer's FIN or RST has arrived, told by the runtime's events or not yet. */
+export function peerGone(fd: number): boolean {
+  polled[0] = fd;
+  // struct pollfd: int fd, short events, short revents; little-endian.
+  polled[1] = goneBits & 0xffff;
+  return libc.poll(polled, 1, 0) > 0 && ((polled[1]! >>> 16) & goneBits) !== 0;
+}
 
 /** Bytes in a socket's send queue that the peer has not acknowledged; -1 when it cannot be known. */
 export function sendQueue(fd: number): number {

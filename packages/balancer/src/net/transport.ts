@@ -53,6 +53,8 @@ export interface Connection {
    * system call: not per request.
    */
   unsent(): number;
+  /** Whether the peer's end (FIN or RST) has arrived although no handler was told yet. Costs a system call. */
+  ending(): boolean;
   /** Closes both directions in order. What the peer still sends is read and dropped for a while, so that it gets to
    * read what we wrote (RFC 9112 §9.6). On a connection that is not open yet: gives it up at once. */
   close(): void;

@@ -169,6 +169,14 @@ const poolRows: readonly Row[] = [
   ],
   ["plimsoll_pool_unusable_total", "counter", "Requests that found no usable endpoint.", PoolCell.unusable],
   ["plimsoll_pool_fail_open_total", "counter", "Requests sent although no endpoint was ready.", PoolCell.failOpen],
+  ["plimsoll_pool_hedges_total", "counter", "Second tries sent while the first went on.", PoolCell.hedges],
+  ["plimsoll_pool_hedges_won_total", "counter", "Hedges whose answer came first.", PoolCell.hedgesWon],
+  [
+    "plimsoll_pool_cancelled_total",
+    "counter",
+    "Exchanges given up at the endpoint because the client had gone.",
+    PoolCell.cancelled,
+  ],
   ["plimsoll_pool_mirrored_total", "counter", "Copies of requests sent to this pool.", PoolCell.mirrored],
   [
     "plimsoll_pool_sticky_hits_total",
@@ -191,10 +199,32 @@ const poolRows: readonly Row[] = [
   ],
 ];
 
+/** What became of requests that met, or would have met, a connection that its endpoint was closing. */
+const staleResults = [
+  ["avoided", PoolCell.staleAvoided],
+  ["retried", PoolCell.staleRetried],
+  ["failed", PoolCell.staleFailed],
+] as const;
+
 function pools(page: Page, { table, pools: all }: MetricsView): void {
   for (const [name, type, help, cell] of poolRows) {
     page.family(name, type, help);
     for (const pool of all) page.sample(name, [["pool", pool.name]], table.sum(table.pool(0, pool.slot) + cell));
+  }
+  const stale = "plimsoll_pool_stale_reuses_total";
+  page.family(
+    stale,
+    "counter",
+    "Idle connections that were too old: not reused, or reused and the request retried or lost.",
+  );
+  for (const pool of all) {
+    for (const [result, cell] of staleResults) {
+      const labels: Labels = [
+        ["pool", pool.name],
+        ["result", result],
+      ];
+      page.sample(stale, labels, table.sum(table.pool(0, pool.slot) + cell));
+    }
   }
   const name = "plimsoll_pool_duration_seconds";
   page.family(name, "histogram", "From the request's first byte to the answer's last.");

@@ -151,6 +151,7 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
     if (this.exchange.active) {
       if (this.#phase === Phase.answer) this.#context.wheel.disarm(this.#timer);
       this.exchange.clientDrained();
+      if (this.#peerEnded) this.#nothingMoreComes();
     } else {
       const { timeouts } = this.#state.current.plan;
       this.#arm(this.#held.empty ? timeouts.idle : timeouts.headers);
@@ -163,8 +164,7 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
   onEnd(): void {
     this.#peerEnded = true;
     if (this.#phase === Phase.head) this.#awaitNext();
-    else this.#endWithinBody();
-    // Else half closed: it may still read the answers to what it sent (HAProxy takes it so too); then the connection ends.
+    else this.#nothingMoreComes();
   }
 
   onClose(reason: CloseReason, cause: string): void {
@@ -281,13 +281,25 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
     const bytes = this.#held.take();
     this.#read(bytes, 0, this.#held.length);
     // Its FIN may have come while this request waited behind another.
-    if (this.#peerEnded) this.#endWithinBody();
+    if (this.#peerEnded) this.#nothingMoreComes();
   }
 
-  /** The client will send no more: a request that is not complete by then never will be. */
-  #endWithinBody(): void {
-    if (this.#phase !== Phase.body || !this.#held.empty) return;
-    this.exchange.clientGone("client-gone", "closed within its request body");
+  /**
+   * The client will send no more. A request that is not complete by then never will be. One that is may still be read by a
+   * client that only closed its half, but nearly all who send FIN here are gone (nginx and Go take it so at once): the
+   * exchange gets `timeouts.halfClose` to begin its answer. One that has begun needs no clock: writing to a client that is
+   * gone brings a reset.
+   */
+  #nothingMoreComes(): void {
+    if (this.#phase === Phase.body && this.#held.empty) this.#leave("closed within its request body");
+    else if (this.#phase === Phase.answer && this.exchange.unanswered && !this.outbox.blocked) {
+      if (this.exchange.cancellable) this.#arm(this.#state.current.plan.timeouts.halfClose);
+    }
+  }
+
+  /** The client is as good as gone, and sees that its request was given up. */
+  #leave(cause: string): void {
+    this.exchange.clientGone("client-gone", cause);
     this.#connection.reset();
     this.#die();
   }
@@ -411,6 +423,8 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
       // Nothing was asked: an idle connection ends without a word.
       this.#connection.close();
       this.#die();
+    } else if (this.#peerEnded && this.exchange.unanswered) {
+      this.#leave(`closed its side, and no answer came within ${this.#state.current.plan.timeouts.halfClose} ms`);
     }
     settle();
   }

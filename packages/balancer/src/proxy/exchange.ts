@@ -128,6 +128,11 @@ export class Exchange implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
     return this.stage !== Stage.none && this.stage < Stage.answering;
   }
 
+  /** Whether it ends with its client. */
+  get cancellable(): boolean {
+    return this.route === null || this.route.plan.cancel;
+  }
+
   /** Longest silence of a tunnel that grows out of it, ms. */
   get tunnelIdle(): number {
     return this.#destination?.timeouts.tunnelIdle ?? 0;
@@ -560,7 +565,8 @@ export class Exchange implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
     this.#triedAt = this.#context.clock.now();
     if (destination.timed) this.#limitTry(destination);
     // A retry after the keep-alive race must not meet it again: only the first try reuses a connection.
-    const upstream = takeUpstream(this.#context, destination, endpoint, this, this.attempts === 1);
+    const reuse = this.attempts > 1 ? "no" : this.#safe && !this.#bodyLost ? "yes" : "checked";
+    const upstream = takeUpstream(this.#context, destination, endpoint, this, reuse);
     this.#upstream = upstream;
     this.reused = upstream.reused;
     if (upstream.open) this.#sendHead();
@@ -658,7 +664,7 @@ export class Exchange implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
 
   /** Lets a request that its client left go on at its endpoint, where the route wants that and all of it is there. */
   #workOn(upstream: UpstreamSession): boolean {
-    if (this.route === null || this.route.plan.cancel || !this.#requestDone || this.stage < Stage.sending) return false;
+    if (this.cancellable || !this.#requestDone || this.stage < Stage.sending) return false;
     const { pool } = this.#destination as Destination;
     void new Unheard(upstream, this.endpoint as Endpoint, pool, Number.POSITIVE_INFINITY);
     this.#handedOver = true;

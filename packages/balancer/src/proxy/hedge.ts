@@ -51,7 +51,7 @@ export class Hedge implements AnswerSink {
     this.startedAt = context.clock.now();
     endpoint.begin();
     endpoint.count(EndpointCell.retries);
-    this.upstream = takeUpstream(context, destination, endpoint, this, true);
+    this.upstream = takeUpstream(context, destination, endpoint, this, "yes");
     if (this.upstream.open) this.#send();
   }
 

@@ -44,7 +44,7 @@ export class Mirror implements AnswerSink {
     this.#keptTo = head.length;
     endpoint.begin();
     endpoint.count(EndpointCell.requests);
-    this.#upstream = takeUpstream(context, destination, endpoint, this, true);
+    this.#upstream = takeUpstream(context, destination, endpoint, this, "yes");
     if (this.#upstream.open) this.opened();
   }
 

@@ -23,6 +23,7 @@ replaced[Field.xForwardedFor] = 1;
 replaced[Field.xForwardedProto] = 1;
 replaced[Field.xForwardedHost] = 1;
 replaced[Field.xForwardedPort] = 1;
+replaced[Field.xPlimsollAttempt] = 1;
 replaced[Field.xRequestId] = 2;
 
 /** Where the request id lies in the buffer that was built last: [from, to). */

@@ -79,6 +79,11 @@ export class UpstreamSession implements ConnectionHandler, IdleConnection, Answe
     return this.#phase === Phase.busy;
   }
 
+  /** Whether the endpoint has ended it and we were not told yet. */
+  get ending(): boolean {
+    return this.connection === null || this.connection.ending();
+  }
+
   /** Gives a session its next exchange, after it was idle for `rested` ms. */
   attach(sink: AnswerSink, timeouts: PoolTimeouts, rested: number): void {
     this.sink = sink;

@@ -9,6 +9,12 @@ import type { HeadBuffer } from "./head-buffer.ts";
 import { UpstreamSession } from "./upstream-session.ts";
 
 /**
+ * Whether an idle connection may serve. "checked": only after a look whether its end has arrived and waits to be told; a
+ * request that cannot be sent twice is worth that system call.
+ */
+export type Reuse = "no" | "yes" | "checked";
+
+/**
  * An idle connection to `endpoint` that is young enough, if `reuse` allows one, else a new one. Send at once on one that
  * is `open`; otherwise `sink.opened` or `sink.failed` follows, never before this returns.
  */
@@ -17,14 +23,20 @@ export function takeUpstream(
   { pool, timeouts }: Destination,
   endpoint: Endpoint,
   sink: AnswerSink,
-  reuse: boolean,
+  reuse: Reuse,
 ): UpstreamSession {
   const { keepAlive } = pool.plan;
-  if (reuse) {
+  if (reuse !== "no") {
     const { idle } = endpoint;
     const { now } = context.wheel;
-    const kept = idle.take(now, endpoint.idleLimit(keepAlive.idle)) as UpstreamSession | null;
-    if (kept !== null) {
+    for (;;) {
+      const kept = idle.take(now, endpoint.idleLimit(keepAlive.idle)) as UpstreamSession | null;
+      if (kept === null) break;
+      if (reuse === "checked" && kept.ending) {
+        kept.retire();
+        pool.count(PoolCell.staleAvoided);
+        continue;
+      }
       kept.attach(sink, timeouts, now - kept.idleSince);
       return kept;
     }

@@ -39,6 +39,7 @@ export const Field = {
   http2Settings: 33,
   idempotencyKey: 34,
   xRealIp: 35,
+  xPlimsollAttempt: 36,
 } as const;
 
 /** The highest id below which fields say something about the message itself; the judges skip all others. */
@@ -100,6 +101,7 @@ const names: Readonly<Record<Exclude<keyof typeof Field, "other">, string>> = {
   http2Settings: "http2-settings",
   idempotencyKey: "idempotency-key",
   xRealIp: "x-real-ip",
+  xPlimsollAttempt: "x-plimsoll-attempt",
 };
 
 /** FNV-1a over lower-case bytes: cheap enough to compute while scanning. Equal hashes are always checked byte by byte. */
