@@ -125,7 +125,7 @@ test("a slot is cleared in every row, its neighbours are not", () => {
 test("no two things are counted in the same cell, and all of them have room", () => {
   for (const cells of [EndpointCell, PoolCell, ListenerCell, WorkerCell, StateCell]) {
     const { size, ...places } = cells;
-    const taken = Object.values(places);
+    const taken: number[] = Object.values(places);
     if (cells === PoolCell) for (let i = 1; i <= latencyBuckets.length; i++) taken.push(PoolCell.latency + i);
     expect(new Set(taken).size).toBe(taken.length);
     expect(Math.max(...taken)).toBeLessThan(size);

@@ -56,6 +56,7 @@ export const PoolCell = {
   stickyNew: 11, // ... to clients that belonged nowhere
   stickyMoved: 12, // ... from another endpoint, because their own could not take them
   stickyRefused: 13, // of the new ones: what they carried was not believed, or had expired
+  queuedOwn: 40, // of those that are queued: waiting for the one endpoint they belong to
   /** Longest exchange in ms that was answered in full and was no stream: of this period, and of the one before. */
   longest: 14,
   longestBefore: 15,
@@ -142,7 +143,7 @@ const gauges = {
     EndpointCell.keepAlive,
     EndpointCell.oldest,
   ],
-  pool: [PoolCell.queued],
+  pool: [PoolCell.queued, PoolCell.queuedOwn],
   listener: [ListenerCell.open],
   worker: [WorkerCell.pid, WorkerCell.heartbeat, WorkerCell.snapshot, WorkerCell.rss, WorkerCell.reviewed],
 } as const;

@@ -76,7 +76,8 @@ export class Endpoint {
   /** Latency in ms that is assumed while this worker has measured none: its peers' mean, set by peakEwma. */
   prior = 1;
   readonly load: PoolLoad;
-  #home: EndpointHome | null = null;
+  /** The pool it was last committed in. */
+  home: EndpointHome | null = null;
   readonly #drain = new EndpointDrain();
   #failures = 0;
   #ejections = 0;
@@ -123,7 +124,7 @@ export class Endpoint {
     this.maxInFlight = pool.limits.inFlight;
     this.probed = pool.readiness !== null;
     this.idle.maxIdle = pool.keepAlive.maxIdle;
-    this.#home = home;
+    this.home = home;
   }
 
   /** Exchanges in flight over all workers. */
@@ -307,7 +308,7 @@ export class Endpoint {
     if (refused) this.keepAliveAge.refused(this.#clock.now());
     if (!refused && this.#failures < failuresToEject && this.#ejections === 0) return;
     if (this.isEjected(wallNow)) return; // one outage is one ejection, however many connects were under way
-    if (this.#home === null || !this.#home.othersUsable(this, wallNow)) return;
+    if (this.home === null || !this.home.othersUsable(this, wallNow)) return;
     const time = Math.min(firstEjection * 2 ** this.#ejections, longestEjection);
     this.#ejections++;
     // Back after this long it is another process, and cold.

@@ -10,9 +10,13 @@ import type { Surroundings } from "./balance/algorithm.ts";
 import { RetryBudget } from "./budget.ts";
 import type { Endpoint, EndpointHome, PoolLoad } from "./endpoint.ts";
 import type { PoolPlan } from "./plan.ts";
+import { OwnQueues } from "./own-queues.ts";
 import { WaitQueue, type Waiter } from "./queue.ts";
 import { stepLength } from "./slow-start.ts";
 import { buildRotation, emptyRotation, type Rotation } from "./rotation.ts";
+import { whyNotKept } from "./stick/keep.ts";
+import type { Stick, Visit } from "./stick/stick.ts";
+import { sticks } from "./stick/table.ts";
 
 export type { Waiter } from "./queue.ts";
 
@@ -41,6 +45,7 @@ const longestPeriod = 1_800_000;
 interface Life {
   current: Pool;
   readonly queue: WaitQueue;
+  readonly ownQueues: OwnQueues;
   readonly budget: RetryBudget;
   readonly load: PoolLoad;
   /** Endpoints that left the configuration while something was under way there. */
@@ -56,6 +61,8 @@ export class Pool implements EndpointHome {
   readonly endpoints: readonly Endpoint[];
   /** Whether `pick` wants a hash of something of the request. */
   readonly needsKey: boolean;
+  /** What finds out where clients belong; null: nowhere. */
+  readonly stick: Stick | null;
   readonly #context: PoolContext;
   readonly #cells: Float64Array;
   /** First cell in row 0, and in this worker's row. */
@@ -66,6 +73,8 @@ export class Pool implements EndpointHome {
   /** State and ejection of each endpoint when the rotation was built. */
   readonly #standing: Uint8Array;
   #rotation: Rotation = emptyRotation;
+  /** Who takes new clients; kept only where clients belong somewhere. */
+  #inRotation: ReadonlySet<Endpoint> = new Set();
   #refusal: Refusal = "unusable";
   #serving = false;
   #pruneAt = 0;
@@ -86,6 +95,7 @@ export class Pool implements EndpointHome {
         ? {
             current: this,
             queue: new WaitQueue(),
+            ownQueues: new OwnQueues(),
             budget: new RetryBudget(),
             load: { own: 0, others: 0 },
             leaving: new Set(),
@@ -96,11 +106,12 @@ export class Pool implements EndpointHome {
     this.needsKey = algorithms[plan.balance].needsKey;
     this.#surroundings = { clock: context.clock, load: this.#life.load, hashBalance: plan.hashBalance };
     this.#standing = new Uint8Array(this.endpoints.length);
+    this.stick = plan.sticky === null ? null : this.#buildStick(plan.sticky);
   }
 
   /** Requests of this worker that wait here. */
   get waiting(): number {
-    return this.#life.queue.length;
+    return this.#life.queue.length + this.#life.ownQueues.length;
   }
 
   /** Whether anything is still to be done here once it has left the configuration: until then it is ticked. */
@@ -143,27 +154,56 @@ export class Pool implements EndpointHome {
     return endpoint;
   }
 
-  /** Queues a request; false when it would be one too many, or queues are off. It then leaves by itself or by `leave`. */
-  wait(waiter: Waiter): boolean {
+  /**
+   * The same for a client that may belong somewhere, as `stick` has read it: its own endpoint for as long as that may be
+   * kept. A full one is waited for (`visit.waitsFor`, for `wait`): elsewhere the client would be a stranger.
+   */
+  pickSticky(visit: Visit, key: number, avoid: Endpoint | null): Endpoint | null {
+    const pool = this.#life.current;
+    const own = visit.endpoint;
+    visit.waitsFor = null;
+    if (own === null || own === avoid || !pool.#keeps(own)) return pool.pick(key, avoid);
+    const inRotation = pool.#inRotation.has(own);
+    if (!own.hasRoom() || pool.#life.ownQueues.first(own) !== null || (inRotation && pool.#mustQueue())) {
+      visit.waitsFor = own;
+      pool.#refusal = "full";
+      return null;
+    }
+    if (inRotation && pool.#rotation.failOpen) pool.count(PoolCell.failOpen);
+    return own;
+  }
+
+  /** Whether a request of a client that belongs to `endpoint` would go there now, or wait for it. */
+  keeps(endpoint: Endpoint): boolean {
+    return this.#life.current.#keeps(endpoint);
+  }
+
+  /**
+   * Queues a request, for any endpoint or for its own; false when it would be one too many, or queues are off. It then leaves
+   * by itself or by `leave`.
+   */
+  wait(waiter: Waiter, own: Endpoint | null = null): boolean {
     const pool = this.#life.current;
     if (pool.#queuedEverywhere() >= pool.plan.limits.queue) {
       pool.count(PoolCell.queueOverflows);
       return false;
     }
     waiter.queuedAt = pool.#context.clock.now();
-    pool.#life.queue.push(waiter);
+    if (own === null) pool.#life.queue.push(waiter);
+    else pool.#life.ownQueues.push(own, waiter);
     pool.#publishQueued();
     return true;
   }
 
   /** Takes a request out of the queue (its client went away); no matter if it is no longer there. */
   leave(waiter: Waiter): void {
-    if (this.#life.queue.remove(waiter)) this.#life.current.#publishQueued();
+    const { queue, ownQueues, current } = this.#life;
+    if (queue.remove(waiter) || ownQueues.remove(waiter)) current.#publishQueued();
   }
 
   /** Room may exist (an exchange ended here): serves those who wait. Cheap when nobody does. */
   wake(): void {
-    if (this.#life.queue.head !== null) this.#life.current.#serve();
+    if (this.#life.queue.head !== null || this.#life.ownQueues.length > 0) this.#life.current.#serve();
   }
 
   /** Called about every 25 ms: sees changed states and room freed by other workers, times waiters out, prunes. */
@@ -224,7 +264,10 @@ export class Pool implements EndpointHome {
     this.#life.current = this;
     for (const [index, plan] of this.plan.endpoints.entries()) this.endpoints[index]!.adopt(this.plan, plan, this);
     if (previous !== this) {
-      if (previous.slot !== this.slot) previous.#cells[previous.#own + PoolCell.queued] = 0;
+      if (previous.slot !== this.slot) {
+        previous.#cells[previous.#own + PoolCell.queued] = 0;
+        previous.#cells[previous.#own + PoolCell.queuedOwn] = 0;
+      }
       const kept = new Set(this.endpoints);
       for (const endpoint of previous.endpoints) if (!kept.has(endpoint)) this.#letGo(endpoint);
     }
@@ -277,7 +320,8 @@ export class Pool implements EndpointHome {
   }
 
   #publishQueued(): void {
-    this.#cells[this.#own + PoolCell.queued] = this.#life.queue.length;
+    this.#cells[this.#own + PoolCell.queued] = this.waiting;
+    this.#cells[this.#own + PoolCell.queuedOwn] = this.#life.ownQueues.length;
   }
 
   /**
@@ -290,7 +334,25 @@ export class Pool implements EndpointHome {
     const { inFlight, queue } = this.plan.limits;
     if (inFlight === 0 || queue === 0) return false;
     const queued = this.#queuedEverywhere();
-    return queued > 0 && queued < queue;
+    // Who waits for an endpoint of its own is in nobody's way.
+    return queued > 0 && queued < queue && queued > this.#everywhere(PoolCell.queuedOwn);
+  }
+
+  #buildStick(plan: NonNullable<PoolPlan["sticky"]>): Stick {
+    return sticks[plan.by].build(plan, {
+      table: this.#context.table,
+      slot: this.slot,
+      endpoints: this.endpoints,
+      weights: this.plan.endpoints.map(({ weight }) => weight),
+      inRotation: (endpoint) => this.#life.current.#inRotation.has(endpoint),
+    });
+  }
+
+  #keeps(endpoint: Endpoint): boolean {
+    const { sticky } = this.plan;
+    // What another snapshot's stick has read may have left the pool since.
+    if (sticky === null || endpoint.home !== this) return false;
+    return whyNotKept(endpoint, sticky, this.#inRotation, this.#context.wallNow()) === "";
   }
 
   #choose(key: number, avoid: Endpoint | null): Endpoint | null {
@@ -338,27 +400,46 @@ export class Pool implements EndpointHome {
     // A waiter that is served may end or fail at once and call wake again.
     if (this.#serving) return;
     this.#serving = true;
-    const { queue } = this.#life;
+    const { queue, ownQueues } = this.#life;
     for (let waiter = queue.head; waiter !== null; waiter = queue.head) {
       const endpoint = this.#choose(waiter.key ?? 0, null);
       if (endpoint === null) break;
-      queue.remove(waiter);
-      this.#publishQueued();
+      // Room at an endpoint goes to whoever waited longest, for it or for any.
+      const own = ownQueues.first(endpoint);
+      if (own !== null && own.queuedAt <= waiter.queuedAt) waiter = own;
+      this.leave(waiter);
       waiter.ready(endpoint);
     }
+    if (ownQueues.length > 0) this.#serveOwn();
     this.#serving = false;
   }
 
+  /** Those whose endpoint takes nobody else (it drains), has room again, or can no longer be kept. */
+  #serveOwn(): void {
+    this.#life.ownQueues.serve(
+      (own, waiter) => (this.#keeps(own) ? (own.hasRoom() ? own : null) : this.#choose(waiter.key ?? 0, null)),
+      (waiter, endpoint) => {
+        this.#publishQueued();
+        waiter.ready(endpoint);
+      },
+    );
+  }
+
   #expire(now: number): void {
-    const { queue } = this.#life;
-    const { queueTimeout } = this.plan.limits;
+    const { queue, ownQueues } = this.#life;
+    const before = now - this.plan.limits.queueTimeout;
+    if (ownQueues.length > 0) ownQueues.expire(before, (waiter) => this.#giveUp(waiter));
     for (let waiter = queue.head; waiter !== null; waiter = queue.head) {
-      if (now - waiter.queuedAt < queueTimeout) return; // first in, first out: all behind it are younger
+      if (waiter.queuedAt > before) return; // first in, first out: all behind it are younger
       queue.remove(waiter);
-      this.#publishQueued();
-      this.count(PoolCell.queueTimeouts);
-      waiter.timedOut();
+      this.#giveUp(waiter);
     }
+  }
+
+  #giveUp(waiter: Waiter): void {
+    this.#publishQueued();
+    this.count(PoolCell.queueTimeouts);
+    waiter.timedOut();
   }
 
   /** Rebuilds the rotation if any endpoint's state or ejection is not what it was. */
@@ -390,6 +471,7 @@ export class Pool implements EndpointHome {
       if (withdrawn) endpoint.idle.clear();
     }
     this.#rotation = buildRotation(this.plan, this.endpoints, wallNow, this.#context.random, this.#surroundings);
+    if (this.stick !== null) this.#inRotation = new Set(this.#rotation.usable);
     this.#warmAt = this.#rotation.warming ? wallNow + stepLength(this.plan.slowStart) : Infinity;
   }
 }
