@@ -1,0 +1,136 @@
+// Whether one endpoint is to be ejected, and why in a sentence: what it did lately, compared with its peers.
+import { formatDuration } from "../../base/units.ts";
+import type { OutlierPlan } from "../plan.ts";
+import { enoughEvidence, evidence, isFar, latencyOf, type Peers, slowness } from "./peers.ts";
+import { bad, Count, tries, type Counts } from "./window.ts";
+
+/** Fewest tries and failures in the window that say something of a share. */
+const leastTries = 20;
+const leastBad = 5;
+/** Fewest timed answers, and shortest time of watching (ms), that say something of latency: one pause must not look like a habit. */
+const leastTimed = 20;
+const leastWatched = 10_000;
+/** Standard errors, see `slowness`. */
+const enoughSlowness = 5;
+/** What is slower by less than this, ms, harms nobody. */
+const leastSlower = 100;
+/** Time of nothing but refusals, ms, after which it is more than a restart. */
+const longRefusal = 10_000;
+
+/** What is known of one endpoint. */
+export interface Conduct {
+  readonly window: Counts;
+  /** Failures since the last good answer, by kind. */
+  readonly run: Counts;
+  /** Wall-clock ms of the first refusal since anything was answered; 0 = none. */
+  readonly refusedSince: number;
+  /** Wall-clock ms since when it has been watched without a gap. */
+  readonly watchedSince: number;
+}
+
+/**
+ * run: nothing but failures. refused: nobody listens. share: some fail. slow: late answers. The last two may be the
+ * doing of the requests that it happens to get.
+ */
+export type Ground = "run" | "refused" | "share" | "slow";
+
+export interface Judgement {
+  readonly ground: Ground;
+  /** A sentence without its subject: "7 tries in a row failed (7 resets), 0 of its peers' 120". */
+  readonly reason: string;
+  /** To see to the worst first. */
+  readonly weight: number;
+  /** Whether its failures were failed connects, which a passed probe disproves. */
+  readonly unreachable: boolean;
+}
+
+/** Null when there is nothing against it. `probed`: a probe sees to what refuses connections. */
+export function judge(
+  conduct: Conduct,
+  peers: Peers,
+  plan: OutlierPlan,
+  probed: boolean,
+  now: number,
+): Judgement | null {
+  if (peers.size < 2) return null;
+  return (
+    judgeRun(conduct, peers, plan) ??
+    (probed ? null : judgeRefusals(conduct, peers, plan, now)) ??
+    judgeShare(conduct, peers) ??
+    judgeLatency(conduct, peers, plan, now)
+  );
+}
+
+function judgeRun({ window, run }: Conduct, peers: Peers, { consecutive }: OutlierPlan): Judgement | null {
+  const length = bad(run);
+  if (consecutive === 0 || length < consecutive) return null;
+  const usual = peers.usualShare(window);
+  const weight = evidence(length, length, usual);
+  if (weight < enoughEvidence || !isFar(1, usual)) return null;
+  const reason = `${length} tries in a row failed (${kinds(run)}), ${comparison(window, peers)}`;
+  return { ground: "run", reason, weight: 1e6 + weight, unreachable: run[Count.connects]! * 2 > length };
+}
+
+function judgeRefusals(
+  { window, run, refusedSince }: Conduct,
+  peers: Peers,
+  { consecutive }: OutlierPlan,
+  now: number,
+): Judgement | null {
+  const refusals = run[Count.refusals]!;
+  if (consecutive === 0 || refusals < consecutive || refusedSince === 0 || now - refusedSince < longRefusal)
+    return null;
+  const others = peers.others(window);
+  if (others.tries - others.bad <= 0) return null;
+  const reason = `it refused every connection for ${formatDuration(Math.round((now - refusedSince) / 1000) * 1000)}`;
+  return { ground: "refused", reason, weight: 1e6, unreachable: true };
+}
+
+function judgeShare({ window }: Conduct, peers: Peers): Judgement | null {
+  const count = tries(window);
+  const failed = bad(window);
+  if (count < leastTries || failed < leastBad) return null;
+  const usual = peers.usualShare(window);
+  const weight = evidence(failed, count, usual);
+  if (weight < enoughEvidence || !isFar(failed / count, usual)) return null;
+  const reason = `${failed} of its last ${count} tries failed (${kinds(window)}), ${comparison(window, peers)}`;
+  return { ground: "share", reason, weight, unreachable: window[Count.connects]! * 2 > failed };
+}
+
+function judgeLatency(
+  { window, watchedSince }: Conduct,
+  peers: Peers,
+  plan: OutlierPlan,
+  now: number,
+): Judgement | null {
+  if (plan.latency === 0 || now - watchedSince < leastWatched) return null;
+  const own = latencyOf(window);
+  if (own.count < leastTimed) return null;
+  const usual = peers.usualLatency(window);
+  if (usual === null) return null;
+  const [ms, usualMs] = [Math.exp(own.mean), Math.exp(usual.mean)];
+  if (ms < usualMs * plan.latency || ms < usualMs + leastSlower) return null;
+  const weight = slowness(own, usual);
+  if (weight < enoughSlowness) return null;
+  const reason = `its answers typically begin after ${rounded(ms)}, its peers' after ${rounded(usualMs)}`;
+  return { ground: "slow", reason, weight: Math.min(weight, 1), unreachable: false };
+}
+
+function comparison(window: Counts, peers: Peers): string {
+  const others = peers.others(window);
+  return others.tries === 0 ? "and nothing is known of its peers" : `${others.bad} of its peers' ${others.tries}`;
+}
+
+function kinds(counts: Counts): string {
+  const named = [
+    [counts[Count.errors]!, "answers with 5xx"],
+    [counts[Count.resets]!, "broken off"],
+    [counts[Count.timeouts]!, "timeouts"],
+    [counts[Count.connects]!, "failed connects"],
+  ] as const;
+  return named.flatMap(([count, name]) => (count > 0 ? `${count} ${name}` : [])).join(", ");
+}
+
+function rounded(ms: number): string {
+  return ms >= 1000 ? `${(ms / 1000).toFixed(1)} s` : `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
+}

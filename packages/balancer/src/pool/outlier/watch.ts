@@ -1,0 +1,291 @@
+// The outliers of one pool: looks at everybody's counts once a second, and says who is ejected, until when, and who comes
+// back. Pure apart from what it remembers: counts and time are arguments, what follows from a decision is the caller's.
+import type { OutlierPlan } from "../plan.ts";
+import { judge, type Conduct, type Judgement } from "./judgement.ts";
+import { latencyOf, Peers } from "./peers.ts";
+import { bad, Count, tries, Window, type Counts } from "./window.ts";
+
+/** An endpoint as it is at the moment of a review. */
+export interface Member {
+  readonly slot: number;
+  readonly id: string;
+  /** Whether it would get work if it were not ejected: ready, neither draining nor disabled, with a weight. */
+  readonly willing: boolean;
+  readonly backup: boolean;
+  /** Wall-clock ms of its last change of state. */
+  readonly since: number;
+  /** All that was counted of it, ever, over all workers, by `Count`. Read during the review only. */
+  readonly totals: Counts;
+}
+
+export type Decision =
+  | { readonly kind: "eject"; readonly member: Member; readonly until: number; readonly reason: string }
+  | { readonly kind: "admit"; readonly member: Member; readonly reason: string };
+
+/** Why an endpoint is out. */
+export interface Ejection {
+  readonly from: number;
+  /** Wall-clock ms. */
+  readonly until: number;
+  readonly reason: string;
+  /** How many times in a row, as far as it is remembered. */
+  readonly times: number;
+}
+
+interface Placed {
+  readonly judgement: Judgement;
+  readonly ejection: Ejection;
+}
+
+interface Entry extends Conduct {
+  member: Member;
+  readonly last: Counts;
+  readonly recent: Window;
+  run: Counts;
+  /** Wall-clock ms of the last failure. */
+  failedAt: number;
+  refusedSince: number;
+  watchedSince: number;
+  willing: boolean;
+  placed: Placed | null;
+  /** How often it was ejected; forgotten one by one. */
+  times: number;
+  forgetAt: number;
+  goodSince: number;
+  /** Its conduct when a peer was last ejected: to see whether trouble moved here. */
+  shareThen: number;
+  meanThen: number;
+}
+
+/** A run of failures that long ago (ms) says nothing of today. */
+const staleRun = 300_000;
+
+/** Most endpoints of a tier that may be out: the share, rounded down, but one of two or more, and never all. */
+export function mostEjected(size: number, share: number): number {
+  if (size < 2 || share <= 0) return 0;
+  return Math.min(size - 1, Math.max(1, Math.floor(size * share)));
+}
+
+export class OutlierWatch {
+  readonly #entries = new Map<number, Entry>();
+  readonly #delta = new Float64Array(Count.size);
+  /** Until then nobody is ejected for shares or latency: they turned out to belong to requests. */
+  #holdUntil = 0;
+
+  /** Why an endpoint is out now; null when it is not. */
+  ejection(slot: number): Ejection | null {
+    return this.#entries.get(slot)?.placed?.ejection ?? null;
+  }
+
+  /**
+   * Takes in what was counted and decides. `probed`: the pool has a readiness probe. `keyed`: requests find their endpoint
+   * by what they are rather than by chance, so that trouble can move with them. Decisions come in the order in which
+   * they are to be carried out.
+   */
+  review(now: number, plan: OutlierPlan, members: readonly Member[], probed: boolean, keyed: boolean): Decision[] {
+    const decisions: Decision[] = [];
+    this.#take(now, members);
+    for (const entry of this.#entries.values()) this.#readmit(entry, now, decisions);
+    for (const backup of [false, true]) {
+      const tier = [...this.#entries.values()].filter((one) => one.willing && one.member.backup === backup);
+      this.#keepToLimit(tier, plan, now, decisions);
+      this.#judgeTier(tier, now, plan, probed, keyed, decisions);
+    }
+    for (const entry of this.#entries.values()) this.#forget(entry, now, plan);
+    return decisions;
+  }
+
+  #take(now: number, members: readonly Member[]): void {
+    const present = new Set(members.map(({ slot }) => slot));
+    for (const slot of this.#entries.keys()) if (!present.has(slot)) this.#entries.delete(slot);
+    for (const member of members) {
+      let entry = this.#entries.get(member.slot);
+      // Another endpoint may have got a slot that was given back.
+      if (entry === undefined || entry.member.id !== member.id) {
+        entry = fresh(member, now);
+        this.#entries.set(member.slot, entry);
+      }
+      entry.member = member;
+      if (member.willing && !entry.willing) begin(entry, now);
+      entry.willing = member.willing;
+      const delta = this.#delta;
+      for (let i = 0; i < Count.size; i++) {
+        // Logarithms of what is faster than a millisecond are below zero; all else only grows, or began again.
+        const change = member.totals[i]! - entry.last[i]!;
+        delta[i] = change >= 0 || i === Count.logs ? change : 0;
+        entry.last[i] = member.totals[i]!;
+      }
+      if (entry.placed === null && entry.willing) learn(entry, delta, now);
+    }
+  }
+
+  #readmit(entry: Entry, now: number, decisions: Decision[]): void {
+    const { placed, member } = entry;
+    if (placed === null) return;
+    if (now >= placed.ejection.until) {
+      this.#admit(entry, now, "its time out is over", decisions);
+    } else if (placed.judgement.unreachable && member.willing && member.since > placed.ejection.from) {
+      this.#admit(entry, now, "its probe reaches it again", decisions);
+    }
+  }
+
+  /** Others that left in the meantime must not leave the pool to a few: those who have been out the longest come back first. */
+  #keepToLimit(tier: readonly Entry[], plan: OutlierPlan, now: number, decisions: Decision[]): void {
+    const out = tier.filter((entry) => entry.placed !== null).sort((a, b) => from(a) - from(b));
+    const excess = out.length - mostEjected(tier.length, plan.maxEjected);
+    for (const entry of out.slice(0, Math.max(0, excess))) {
+      this.#admit(entry, now, "too few of its peers are left", decisions);
+    }
+  }
+
+  #judgeTier(
+    tier: readonly Entry[],
+    now: number,
+    plan: OutlierPlan,
+    probed: boolean,
+    keyed: boolean,
+    decisions: Decision[],
+  ): void {
+    const inside = tier.filter((entry) => entry.placed === null);
+    const room = mostEjected(tier.length, plan.maxEjected) - (tier.length - inside.length);
+    // Somebody must be left to take the work.
+    let places = Math.min(room, inside.length - 1);
+    if (places <= 0) return;
+    const peers = new Peers(inside.map((entry) => entry.window));
+    const suspects = inside
+      .flatMap((entry) => {
+        const judgement = judge(entry, peers, plan, probed, now);
+        return judgement === null ? [] : { entry, judgement };
+      })
+      .sort((a, b) => b.judgement.weight - a.judgement.weight);
+    for (const { entry, judgement } of suspects) {
+      if (places === 0) return;
+      const mixed = judgement.ground === "share" || judgement.ground === "slow";
+      if (mixed && now < this.#holdUntil) continue;
+      if (mixed && keyed && this.#moved(tier, entry, judgement, now, plan, decisions)) return;
+      this.#eject(entry, judgement, now, plan, decisions);
+      for (const peer of inside) note(peer);
+      places--;
+    }
+  }
+
+  /**
+   * Whether the trouble came to `entry` after a peer had been ejected for the same: then it belongs to requests, which found
+   * their next endpoint by the same key. The peer comes back, and for a while nobody is ejected on such grounds: else they
+   * would go through half of the pool.
+   */
+  #moved(
+    tier: readonly Entry[],
+    entry: Entry,
+    judgement: Judgement,
+    now: number,
+    plan: OutlierPlan,
+    decisions: Decision[],
+  ): boolean {
+    const count = tries(entry.window);
+    const wasThere =
+      judgement.ground === "share"
+        ? entry.shareThen * 2 >= bad(entry.window) / count
+        : latencyOf(entry.window).mean - entry.meanThen < Math.LN2;
+    if (wasThere) return false;
+    const sources = tier.filter(({ placed }) => {
+      if (placed === null || placed.judgement.unreachable) return false;
+      const same = (placed.judgement.ground === "slow") === (judgement.ground === "slow");
+      return same && now - placed.ejection.from <= Math.max(plan.base, 60_000);
+    });
+    if (sources.length === 0) return false;
+    for (const source of sources) {
+      source.times = Math.max(0, source.times - 1);
+      this.#admit(source, now, `the same requests fare no better at ${entry.member.id}`, decisions);
+    }
+    this.#holdUntil = now + plan.longest;
+    return true;
+  }
+
+  #eject(entry: Entry, judgement: Judgement, now: number, plan: OutlierPlan, decisions: Decision[]): void {
+    entry.times++;
+    const until = now + Math.min(plan.base * entry.times, Math.max(plan.base, plan.longest));
+    const { reason } = judgement;
+    entry.placed = { judgement, ejection: { from: now, until, reason, times: entry.times } };
+    decisions.push({ kind: "eject", member: entry.member, until, reason });
+  }
+
+  #admit(entry: Entry, now: number, reason: string, decisions: Decision[]): void {
+    entry.placed = null;
+    begin(entry, now);
+    decisions.push({ kind: "admit", member: entry.member, reason });
+  }
+
+  /** Good conduct for twice the base time makes the next ejection one step shorter; silence is no good conduct. */
+  #forget(entry: Entry, now: number, plan: OutlierPlan): void {
+    if (entry.times === 0 || entry.placed !== null) return;
+    if (entry.forgetAt === 0) {
+      entry.forgetAt = now + 2 * plan.base;
+      entry.goodSince = entry.last[Count.good]!;
+    } else if (now >= entry.forgetAt && entry.last[Count.good]! > entry.goodSince) {
+      entry.times--;
+      entry.forgetAt = 0;
+    }
+  }
+}
+
+function fresh(member: Member, now: number): Entry {
+  const recent = new Window();
+  return {
+    member,
+    last: Float64Array.from(member.totals),
+    recent,
+    window: recent.sums,
+    run: new Float64Array(Count.size),
+    failedAt: 0,
+    refusedSince: 0,
+    watchedSince: now,
+    willing: false,
+    placed: null,
+    times: 0,
+    forgetAt: 0,
+    goodSince: 0,
+    shareThen: 0,
+    meanThen: 0,
+  };
+}
+
+/** It is in rotation from now on: what it did before says nothing. */
+function begin(entry: Entry, now: number): void {
+  entry.recent.clear();
+  entry.run.fill(0);
+  entry.refusedSince = 0;
+  entry.watchedSince = now;
+  entry.forgetAt = 0;
+}
+
+function learn(entry: Entry, delta: Counts, now: number): void {
+  const { run } = entry;
+  entry.recent.add(now, delta);
+  const failed = bad(delta) + delta[Count.refusals]!;
+  // In a second in which anything went well the order of things is not known: no run is counted from it.
+  if (delta[Count.good]! > 0 || (failed > 0 && now - entry.failedAt > staleRun)) {
+    run.fill(0);
+    entry.refusedSince = 0;
+  }
+  if (failed === 0) return;
+  entry.failedAt = now;
+  if (delta[Count.good]! > 0) return;
+  for (let i = 0; i < Count.size; i++) run[i]! += delta[i]!;
+  if (bad(delta) > 0) {
+    // It listens.
+    run[Count.refusals] = 0;
+    entry.refusedSince = 0;
+  } else if (entry.refusedSince === 0) entry.refusedSince = now;
+}
+
+/** Keeps how things stand, for comparing once a peer is out. */
+function note(entry: Entry): void {
+  const count = tries(entry.window);
+  entry.shareThen = count === 0 ? 0 : bad(entry.window) / count;
+  entry.meanThen = latencyOf(entry.window).mean;
+}
+
+function from(entry: Entry): number {
+  return entry.placed?.ejection.from ?? 0;
+}
