@@ -218,6 +218,22 @@ describe("the pool", () => {
     stage.origin().send(answer());
     expect(statusOf(client)).toBe(200);
   });
+
+  test("and the tick sends what it wrote, also on a connection that rested", () => {
+    const stage = stageWith({ inFlight: 1, queue: 5, queueTimeout: 400 });
+    stage.asking(get);
+    stage.origin().send(answer());
+    stage.origin().news();
+    const inFlight = stage.table.endpoint(0, 0);
+    stage.table.cells[inFlight] = 1;
+    const client = stage.asking("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc");
+    stage.table.cells[inFlight] = 0;
+    stage.advance(25);
+    expect(stage.connects).toBe(1);
+    expect(stage.origin().text).toEndWith("\r\n\r\nabc");
+    stage.origin().send(answer());
+    expect(statusOf(client)).toBe(200);
+  });
 });
 
 describe("the endpoint", () => {
