@@ -246,7 +246,7 @@ export class UpstreamSession implements ConnectionHandler, IdleConnection, Answe
     if (this.#phase === Phase.connecting) {
       this.endpoint.count(EndpointCell.connectFailures);
       this.endpoint.connectFailed(this.#context.clock.wall(), code === "connect-refused");
-    }
+    } else this.endpoint.tryFailed(code, this.reused);
     const { sink } = this;
     this.sink = null;
     this.#die(true);
