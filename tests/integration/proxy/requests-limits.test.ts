@@ -229,13 +229,14 @@ describe("clocks", () => {
   const headers = { timeouts: { headers: 120 } };
   const body = { timeouts: { body: 120 } };
 
-  /** Sends the pieces with pauses until all are sent or the connection ended. */
-  async function trickle(client: RawClient, pieces: readonly string[], gap: number): Promise<void> {
+  /** Sends the pieces with pauses until all are sent or the connection ended; says whether all were sent. */
+  async function trickle(client: RawClient, pieces: readonly string[], gap: number): Promise<boolean> {
     for (const piece of pieces) {
-      if (client.ending !== "open") return;
+      if (client.ending !== "open") return false;
       await client.send(piece);
       await Bun.sleep(gap);
     }
+    return true;
   }
 
   async function expectTimeout(client: RawClient): Promise<void> {
@@ -254,11 +255,8 @@ describe("clocks", () => {
 
   test("a head that trickles is 408: its clock begins with its first byte, not with each", async () => {
     await withListener(headers, async (engine, client) => {
-      await trickle(
-        client,
-        Array.from({ length: 60 }, (_, i) => (i === 0 ? "GET / HTTP/1.1\r\n" : "A: b\r\n")),
-        15,
-      );
+      const lines = Array.from({ length: 60 }, (_, i) => (i === 0 ? "GET / HTTP/1.1\r\n" : "A: b\r\n"));
+      expect(await trickle(client, lines, 15)).toBe(false);
       await expectTimeout(client);
       expect(engine.origin().requests).toEqual([]);
     });
@@ -268,11 +266,13 @@ describe("clocks", () => {
     await withListener(headers, async (_, client) => {
       await client.send(`${get}GET`);
       expect((await client.readAnswer()).status).toBe(200);
-      await trickle(
-        client,
-        Array.from({ length: 60 }, () => "a"),
-        15,
-      );
+      expect(
+        await trickle(
+          client,
+          Array.from({ length: 60 }, () => "a"),
+          15,
+        ),
+      ).toBe(false);
       await expectTimeout(client);
     });
   });
