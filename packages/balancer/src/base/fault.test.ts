@@ -2,7 +2,6 @@ import { expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { violations } from "@plimsoll/wire/http1";
-import { WorkerCell } from "../observe/table.ts";
 import { faultCodes, faults } from "./fault.ts";
 
 const source = new URL("..", import.meta.url).pathname;
@@ -42,9 +41,4 @@ test("the register is sound", () => {
     // What a client did wrong it would do wrong again.
     if (side === "client") expect(retry).toBe("never");
   }
-});
-
-test("every code has a counter of its own in the shared table", () => {
-  expect(WorkerCell.faults + faultCodes.length).toBeLessThanOrEqual(WorkerCell.size);
-  expect(new Set(faultCodes).size).toBe(faultCodes.length);
 });
