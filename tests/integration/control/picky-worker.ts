@@ -8,6 +8,7 @@ runWorker((options) => {
   return {
     listen: (name, fd, address) => engine.listen(name, fd, address),
     tick: (now) => engine.tick(now),
+    announceStop: () => engine.announceStop(),
     stop: (window) => engine.stop(window),
     get busy() {
       return engine.busy;

@@ -22,8 +22,8 @@ function stub(over: Partial<Supervisor> = {}) {
     plan: () => ({ listeners: [], pools: [] }),
     reload: () => Promise.resolve({ ok: true, generation: 2, changes: ["pool a added"], notes: [] }),
     stop: () => (asked.push(["stop"]), Promise.resolve(0)),
-    setEndpointState: (pool: string, id: string, state: AskedState) => {
-      asked.push([pool, id, state]);
+    setEndpointState: (pool: string, id: string, state: AskedState, _: unknown, window: number | null) => {
+      asked.push([pool, id, state, window]);
       return pool === "a/b" ? "" : "there is no such pool";
     },
     ...over,
@@ -70,8 +70,25 @@ test("sets the state of an endpoint whatever its name", async () => {
   const done = await ask("POST", path, '{"state":"draining"}');
   expect(done.status).toBe(200);
   expect(done.json["endpoint"]).toEqual({ id: "[::1]:80", state: "draining" });
-  expect(asked).toEqual([["a/b", "[::1]:80", "draining"]]);
-  for (const body of ["", "{", "null", "[]", '{"state":"off"}', '{"state":1}']) {
+  expect(done.json["othersInRotation"]).toBe(0);
+  expect((await ask("POST", path, '{"state":"draining","window":"1m30s"}')).status).toBe(200);
+  expect((await ask("POST", path, '{"state":"draining","window":"0s"}')).status).toBe(200);
+  expect(asked).toEqual([
+    ["a/b", "[::1]:80", "draining", null],
+    ["a/b", "[::1]:80", "draining", 90_000],
+    ["a/b", "[::1]:80", "draining", 0],
+  ]);
+  for (const body of [
+    "",
+    "{",
+    "null",
+    "[]",
+    '{"state":"off"}',
+    '{"state":1}',
+    '{"state":"ready","window":"5s"}',
+    '{"state":"draining","window":5}',
+    '{"state":"draining","window":"soon"}',
+  ]) {
     expect((await ask("POST", path, body)).status).toBe(400);
   }
   expect((await ask("POST", "/pools/x/endpoints/y/state", '{"state":"ready"}')).json["error"]).toBe(

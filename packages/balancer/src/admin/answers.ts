@@ -2,6 +2,7 @@
 // supervisor. It carries no balanced traffic.
 //
 // This file: what the admin API answers, apart from the sockets: a function from a request to a status and a body.
+import { parseDuration } from "../base/units.ts";
 import { metricsContentType } from "../observe/prometheus.ts";
 import type { Supervisor } from "../control/supervisor.ts";
 import type { AskedState } from "../control/endpoint-states.ts";
@@ -106,25 +107,36 @@ const states: readonly AskedState[] = ["ready", "draining", "disabled"];
 
 async function setState(supervisor: Supervisor, request: AdminRequest, parts: readonly string[]): Promise<AdminAnswer> {
   const [, pool = "", , endpoint = ""] = parts;
-  const asked = stateOf(await request.text());
-  if (asked === null)
-    return failure(400, `the body must be {"state": one of ${states.map((each) => `"${each}"`).join(", ")}}`);
-  const problem = supervisor.setEndpointState(pool, endpoint, asked);
+  const asked = readAsked(await request.text());
+  if (typeof asked === "string") return failure(400, asked);
+  const problem = supervisor.setEndpointState(pool, endpoint, asked.state, undefined, asked.window);
   if (problem !== "") return failure(404, problem);
-  const now = supervisor
-    .status()
-    .pools.find((each) => each.name === pool)
-    ?.endpoints.find((each) => each.id === endpoint);
-  return json(200, { pool, endpoint: now });
+  const endpoints = supervisor.status().pools.find((each) => each.name === pool)?.endpoints ?? [];
+  const others = endpoints.filter((each) => each.id !== endpoint && ["ready", "unknown"].includes(each.state));
+  return json(200, { pool, endpoint: endpoints.find((each) => each.id === endpoint), othersInRotation: others.length });
 }
 
-function stateOf(text: string): AskedState | null {
+interface Asked {
+  readonly state: AskedState;
+  /** Ms; null: what the pool says. */
+  readonly window: number | null;
+}
+
+/** What a body asks for, or what is wrong with it. */
+function readAsked(text: string): Asked | string {
+  let body: { state?: unknown; window?: unknown } | null;
   try {
-    const body = JSON.parse(text) as { state?: unknown } | null;
-    return states.find((state) => state === body?.state) ?? null;
+    body = JSON.parse(text) as typeof body;
   } catch {
-    return null;
+    body = null;
   }
+  const state = states.find((each) => each === body?.state);
+  if (state === undefined) return `the body must be {"state": one of ${states.map((each) => `"${each}"`).join(", ")}}`;
+  const window = body?.window;
+  if (window === undefined) return { state, window: null };
+  if (state !== "draining") return `"window" is for "draining" only`;
+  const ms = typeof window === "string" ? parseDuration(window) : null;
+  return typeof ms === "number" ? { state, window: ms } : '"window" must be a duration, such as "60s"';
 }
 
 function matches(pattern: readonly string[], parts: readonly string[]): boolean {

@@ -1,6 +1,7 @@
 // What state every endpoint is in and why: what its probes say, and above that what an operator said. The supervisor alone
 // writes states to the shared table; every worker reads them there before it picks.
 import type { Clock } from "../base/clock.ts";
+import { formatDuration } from "../base/units.ts";
 import type { Log, LogLevel } from "../observe/log.ts";
 import { EndpointState, StateCell, type SharedTable } from "../observe/table.ts";
 import type { EndpointPlan, PoolPlan } from "../pool/plan.ts";
@@ -27,8 +28,19 @@ export interface StateEntry {
   readonly since: number;
 }
 
+/** Whoever carries a drain through (drains.ts). */
+export interface DrainKeeper {
+  /** Returns the window in ms; null asks for the pool's. */
+  begin(pool: PoolPlan, endpoint: EndpointPlan, window: number | null): number;
+  end(pool: PoolPlan, endpoint: EndpointPlan): void;
+  leave(pool: PoolPlan, endpoint: EndpointPlan): void;
+}
+
 /** All endpoints of the running plan. */
 export class EndpointStates {
+  readonly #drains: DrainKeeper;
+  /** Gone with the last plan; workers may still use them until they have taken it over. */
+  #gone: StateEntry[] = [];
   readonly #table: SharedTable;
   readonly #clock: Clock;
   readonly #log: Log;
@@ -38,7 +50,8 @@ export class EndpointStates {
   /** What was there when the balancer started and has not been judged since: its first pass is no return. Null before that. */
   #fromStart: Set<string> | null = null;
 
-  constructor(table: SharedTable, clock: Clock, log: Log) {
+  constructor(table: SharedTable, clock: Clock, log: Log, drains: DrainKeeper = noDrains) {
+    this.#drains = drains;
     this.#table = table;
     this.#clock = clock;
     this.#log = log;
@@ -65,17 +78,26 @@ export class EndpointStates {
         const old = this.#entries.get(key);
         const entry = this.#carry(old, pool, endpoint);
         next.set(key, entry);
+        if (old === undefined) this.#drains.end(pool, endpoint);
         // Without a probe it gets work from now on.
         if (old === undefined && pool.readiness === null && this.#fromStart !== null) this.#warm(entry);
         this.#store(entry);
       }
     }
+    for (const [key, entry] of this.#entries) if (!next.has(key)) this.#gone.push(entry);
     this.#entries = next;
     this.#fromStart ??= new Set(next.keys());
     for (const name of this.#unreadyPools) {
       if (!pools.some((pool) => pool.name === name)) this.#unreadyPools.delete(name);
     }
     for (const pool of pools) this.#judgePool(pool);
+  }
+
+  /** Every worker has taken the plan of the last `apply` over: what it left out is drained. */
+  letGo(): void {
+    for (const { pool, endpoint } of this.#gone.splice(0)) {
+      if (this.of(pool.name, endpoint) === undefined) this.#drains.leave(pool, endpoint);
+    }
   }
 
   /** Tells what the probes of an endpoint say now. `reason` is a sentence: what was seen, how many in a row. */
@@ -93,12 +115,19 @@ export class EndpointStates {
     this.#change({ ...entry, verdict, reason: asked ? reason : entry.reason });
   }
 
-  /** Does what an operator asks. Returns "" or a sentence that says what is wrong. */
-  ask(pool: string, id: string, asked: AskedState, reason: string): string {
+  /**
+   * Does what an operator asks. `window` is for draining: ms until what is left is cut, null for what the pool says; asked
+   * again with a window, a drain gets that one from now on. Returns "" or a sentence that says what is wrong.
+   */
+  ask(pool: string, id: string, asked: AskedState, reason: string, window: number | null = null): string {
     const entry = this.find(pool, id);
     if (entry === undefined) return this.#unknown(pool, id);
-    if (entry.asked === asked) return "";
-    this.#tell("info", entry, seen(entry.verdict, asked), reason);
+    if (entry.asked === asked && (asked !== "draining" || window === null)) return "";
+    const state = seen(entry.verdict, asked);
+    // Before the state is stored: whoever sees that it drains must find out until when.
+    const given = state === "draining" ? this.#drains.begin(entry.pool, entry.endpoint, window) : 0;
+    const clock = state === "draining" ? `; what is in flight has ${formatDuration(given)}` : "";
+    this.#tell("info", entry, state, reason + clock);
     this.#change({ ...entry, asked, reason });
     return "";
   }
@@ -143,6 +172,10 @@ export class EndpointStates {
     const first = this.#fromStart?.delete(key) === true && before === "unknown";
     const probed = next.pool.readiness !== null;
     if (!first && comesIn(EndpointState[before], EndpointState[next.state], probed)) this.#warm(next);
+    if (before === "draining" && next.state !== "draining") this.#drains.end(next.pool, next.endpoint);
+    // Whatever makes it drain, it is the same drain; an operator's has begun already, with a window of its own.
+    if (before !== "draining" && next.state === "draining" && next.asked !== "draining")
+      this.#drains.begin(next.pool, next.endpoint, null);
     this.#entries.set(key, next);
     this.#store(next);
     this.#judgePool(next.pool);
@@ -178,6 +211,8 @@ export class EndpointStates {
     }
   }
 }
+
+const noDrains: DrainKeeper = { begin: (_, __, window) => window ?? 0, end: () => {}, leave: () => {} };
 
 function seen(verdict: Verdict, asked: AskedState): SeenState {
   return asked === "ready" ? verdict : asked;

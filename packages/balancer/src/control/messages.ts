@@ -34,6 +34,8 @@ export type ToWorker =
   | { readonly kind: "commit"; readonly generation: number }
   | { readonly kind: "discard"; readonly generation: number }
   | { readonly kind: "reopen" }
+  /** Answers say `Connection: close` from now on; new connections are still accepted. */
+  | { readonly kind: "stopping" }
   | { readonly kind: "stop"; readonly window: number };
 
 export type FromWorker =

@@ -183,6 +183,7 @@ export class RunningPlan {
     states.apply(next.pools);
     prober.apply(next);
     await workers.commit(snapshot, prepared);
+    states.letGo();
     sockets.keep(next.listeners);
     attempt.done();
     log.event("info", "config.applied", `${why}: ${summary(changes)}`, { generation: this.generation });

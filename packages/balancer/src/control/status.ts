@@ -1,7 +1,12 @@
 // What the program tells of itself: one plain object, the same for `plimsoll status`, for GET /status and for tests.
-import { EndpointCell, ListenerCell, PoolCell, WorkerCell, type SharedTable } from "../observe/table.ts";
+import { EndpointCell, ListenerCell, PoolCell, StateCell, WorkerCell, type SharedTable } from "../observe/table.ts";
 import type { EnginePlan } from "../proxy/assemble.ts";
+import { drainWindow, type DrainWindow } from "./drain-window.ts";
+import type { DrainFacts, Drains, LeavingFacts } from "./drains.ts";
+import type { Ejection } from "../pool/outlier/watch.ts";
+import { shareAt } from "../pool/slow-start.ts";
 import type { EndpointStates } from "./endpoint-states.ts";
+import type { Outliers } from "./outliers.ts";
 import type { SocketSet } from "./sockets.ts";
 
 /** Whether the program wants traffic. */
@@ -33,6 +38,16 @@ export interface EndpointStatus {
   readonly connectFailures: number;
   readonly idleConnections: number;
   readonly tunnels: number;
+  /** Why it is ejected as an outlier, and until when; null while it is not. */
+  readonly ejection: Ejection | null;
+  /** Times it was ejected. */
+  readonly ejections: number;
+  /** Share of its weight that it has by now, 0.1 to 1: less than 1 while it warms up. */
+  readonly share: number;
+  /** Age in ms of the oldest thing under way; only told while it drains, else 0. */
+  readonly oldest: number;
+  /** What becomes of its drain; null while there is none. */
+  readonly drain: DrainFacts | null;
 }
 
 export interface PoolStatus {
@@ -40,6 +55,8 @@ export interface PoolStatus {
   readonly balance: string;
   readonly requests: number;
   readonly queued: number;
+  /** How long a drain that begins now may take, and why. */
+  readonly drain: DrainWindow;
   readonly endpoints: readonly EndpointStatus[];
 }
 
@@ -66,6 +83,8 @@ export interface Status {
   readonly workerRestarts: number;
   readonly listeners: readonly ListenerStatus[];
   readonly pools: readonly PoolStatus[];
+  /** Endpoints that left the configuration and still have something in flight. */
+  readonly leaving: readonly LeavingFacts[];
   readonly lastReload: { readonly at: number; readonly ok: boolean; readonly problems: readonly string[] } | null;
 }
 
@@ -83,16 +102,25 @@ export function listenerStatus(table: SharedTable, plan: EnginePlan, sockets: re
   });
 }
 
-export function poolStatus(table: SharedTable, plan: EnginePlan, states: EndpointStates): PoolStatus[] {
+export function poolStatus(
+  table: SharedTable,
+  plan: EnginePlan,
+  states: EndpointStates,
+  drains: Pick<Drains, "of" | "underWay">,
+  outliers: Pick<Outliers, "ejection">,
+  wallNow: number,
+): PoolStatus[] {
   return plan.pools.map((pool) => ({
     name: pool.name,
     balance: pool.balance,
     requests: table.sum(table.pool(0, pool.slot) + PoolCell.requests),
     queued: table.sum(table.pool(0, pool.slot) + PoolCell.queued),
+    drain: drainWindow(table, pool),
     endpoints: pool.endpoints.map((endpoint): EndpointStatus => {
       const entry = states.of(pool.name, endpoint);
       const { address } = endpoint;
       const sum = (cell: number) => table.sum(table.endpoint(0, endpoint.slot) + cell);
+      const stateCell = (cell: number) => table.cells[table.state(endpoint.slot) + cell] ?? 0;
       return {
         id: endpoint.id,
         address: address.kind === "unix" ? `unix:${address.path}` : hostPort(address.host, address.port),
@@ -108,6 +136,11 @@ export function poolStatus(table: SharedTable, plan: EnginePlan, states: Endpoin
         connectFailures: sum(EndpointCell.connectFailures),
         idleConnections: sum(EndpointCell.idle),
         tunnels: sum(EndpointCell.tunnels),
+        ejection: outliers.ejection(pool.name, endpoint.slot),
+        ejections: stateCell(StateCell.ejections),
+        share: shareAt(stateCell(StateCell.warmFrom), pool.slowStart, wallNow),
+        oldest: drains.underWay(endpoint).oldest,
+        drain: drains.of(pool.name, endpoint),
       };
     }),
   }));

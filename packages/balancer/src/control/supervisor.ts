@@ -7,14 +7,16 @@ import { createBunTransport } from "../net/bun-transport.ts";
 import { after, systemClock, systemRandom, systemTimers } from "../net/clock.ts";
 import type { Log } from "../observe/log.ts";
 import { renderMetrics } from "../observe/prometheus.ts";
-import { SharedTable } from "../observe/table.ts";
+import { SharedTable, WorkerCell } from "../observe/table.ts";
 import type { EndpointPlan } from "../pool/plan.ts";
 import { makeProbes } from "../pool/probe/table.ts";
 import type { EnginePlan } from "../proxy/assemble.ts";
 import { AdminDoor, type AdminListener } from "./admin-door.ts";
 import { raiseLimit, slotUse, tableShape, workerCount } from "./capacity.ts";
+import { Drains } from "./drains.ts";
 import { createDiscovery, type Discovery } from "./discovery/dns.ts";
 import { EndpointStates, type AskedState } from "./endpoint-states.ts";
+import { Outliers } from "./outliers.ts";
 import { Probes } from "./probes.ts";
 import { RunningPlan, type ChangeResult } from "./reload.ts";
 import { makeRuntimeDirectory, runtimeBases, type RuntimeDirectory } from "./runtime-directory.ts";
@@ -79,8 +81,11 @@ export interface Supervisor {
   stopNow(reason?: string): Promise<number>;
   /** Replaces the endpoints of a pool until they are replaced again; a reload keeps them. */
   updateEndpoints(pool: string, endpoints: readonly RuntimeEndpoint[]): Promise<ChangeResult>;
-  /** Returns "" or a sentence that says what is wrong. */
-  setEndpointState(pool: string, endpoint: string, state: AskedState, reason?: string): string;
+  /**
+   * Returns "" or a sentence that says what is wrong. `window` is for draining: ms until what is left is cut; null or left out
+   * means what the pool says.
+   */
+  setEndpointState(pool: string, endpoint: string, state: AskedState, reason?: string, window?: number | null): string;
   status(): Status;
   /** Prometheus text. */
   metrics(): string;
@@ -115,8 +120,10 @@ class RunningSupervisor implements Supervisor {
   readonly #directory: RuntimeDirectory;
   readonly #table: SharedTable;
   readonly #sockets: ListeningSockets;
+  readonly #drains: Drains;
   readonly #states: EndpointStates;
   readonly #probes: Probes;
+  readonly #outliers: Outliers;
   readonly #discovery: Discovery;
   readonly #workers: Workers;
   readonly #admin: AdminDoor;
@@ -126,6 +133,8 @@ class RunningSupervisor implements Supervisor {
   readonly #reloads = { applied: 0, refused: 0, lastApplied: this.#started, lastOk: true };
   #lastReload: Status["lastReload"] = null;
   #forgetSignals: () => void = () => {};
+  /** As they were before they were closed: status goes on telling the ports. */
+  #lastSockets: ListeningSockets["all"] | null = null;
   #stopping = false;
   #hurried = false;
   #hurry: () => void = () => {};
@@ -146,13 +155,27 @@ class RunningSupervisor implements Supervisor {
     );
     this.#table = SharedTable.create(this.#directory.table, tableShape(plan, count), process.pid);
     this.#sockets = new ListeningSockets(count);
-    this.#states = new EndpointStates(this.#table, systemClock, log);
+    this.#drains = new Drains({
+      table: this.#table,
+      clock: systemClock,
+      timers: systemTimers,
+      log,
+      reviewed: () => this.#reviewed(),
+    });
+    this.#states = new EndpointStates(this.#table, systemClock, log, this.#drains);
     this.#probes = new Probes({
       probes: makeProbes({ transport: createBunTransport(), clock: systemClock, timers: systemTimers }),
       states: this.#states,
       clock: systemClock,
       timers: systemTimers,
       random: systemRandom,
+    });
+    this.#outliers = new Outliers({
+      table: this.#table,
+      clock: systemClock,
+      timers: systemTimers,
+      log,
+      pools: () => this.#running.engine.pools,
     });
     this.#discovery = createDiscovery({ log, onChange: () => void this.#namesChanged() });
     this.#admin = new AdminDoor(openAdmin === undefined ? null : (address) => openAdmin(address, this));
@@ -201,6 +224,7 @@ class RunningSupervisor implements Supervisor {
       throw new StartError(problem);
     }
     this.readiness = "ready";
+    this.#outliers.start();
     this.#tellRunning();
     const where = this.status().listeners.map(({ name, host, port }) => `${name} on ${hostPort(host, port)}`);
     this.#log.event("info", "program.ready", `serving ${where.join(", ")}`, { workers: this.#workers.rows.length });
@@ -228,8 +252,14 @@ class RunningSupervisor implements Supervisor {
     return this.#running.replaceEndpoints(pool, endpoints.map(endpointPlan));
   }
 
-  setEndpointState(pool: string, endpoint: string, state: AskedState, reason = "asked for by an operator"): string {
-    return this.#states.ask(pool, endpoint, state, reason);
+  setEndpointState(
+    pool: string,
+    endpoint: string,
+    state: AskedState,
+    reason = "asked for by an operator",
+    window: number | null = null,
+  ): string {
+    return this.#states.ask(pool, endpoint, state, reason, window);
   }
 
   status(): Status {
@@ -243,8 +273,9 @@ class RunningSupervisor implements Supervisor {
       admin: this.adminUrl,
       workers: workerStatus(this.#table, this.#workers.rows),
       workerRestarts: this.#workers.restarts,
-      listeners: listenerStatus(this.#table, engine, this.#sockets.all),
-      pools: poolStatus(this.#table, engine, this.#states),
+      listeners: listenerStatus(this.#table, engine, this.#lastSockets ?? this.#sockets.all),
+      pools: poolStatus(this.#table, engine, this.#states, this.#drains, this.#outliers, systemClock.wall()),
+      leaving: this.#drains.leaving(),
       lastReload: this.#lastReload,
     };
   }
@@ -297,21 +328,39 @@ class RunningSupervisor implements Supervisor {
     this.#log.event("info", "program.stopping", `stopping: ${reason}`, { lag, window });
     // Whoever routes to us sees /readyz turn first and sends nothing more; until then new connections are served.
     if (lag > 0) {
+      this.#workers.announceStop();
       await new Promise<void>((resolve) => {
         this.#hurry = resolve;
         after(lag, resolve);
         if (this.#hurried) resolve();
       });
     }
+    this.#lastSockets = this.#sockets.all;
     const changing = this.#running.close();
-    const orderly = await this.#workers.stop(this.#hurried ? 0 : window);
+    const stopping = this.#workers.stop(this.#hurried ? 0 : window);
+    // Nobody accepts any more. A socket that stayed open would take connections that nobody answers; without one they are
+    // refused at once, and whoever asks can go elsewhere.
     await changing;
+    this.#sockets.keep([]);
+    const orderly = await stopping;
     await this.#leave(orderly && !this.#hurried ? 0 : 1);
+  }
+
+  /** Wall-clock ms of the last look at endpoint states of the worker that looked longest ago. */
+  #reviewed(): number {
+    const table = this.#table;
+    let first = Number.POSITIVE_INFINITY;
+    for (const [row, { serving }] of this.#workers.rows.entries()) {
+      if (serving) first = Math.min(first, table.cells[table.worker(row) + WorkerCell.reviewed] ?? 0);
+    }
+    return first;
   }
 
   /** Gives back everything. */
   async #leave(code: number): Promise<void> {
     this.#probes.stop();
+    this.#outliers.stop();
+    this.#drains.close();
     this.#discovery.close();
     await this.#admin.close();
     this.#sockets.keep([]);

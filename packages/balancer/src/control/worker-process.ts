@@ -125,6 +125,10 @@ export class WorkerProcess {
     this.#send({ kind: "reopen" });
   }
 
+  announceStop(): void {
+    this.#send({ kind: "stopping" });
+  }
+
   stop(window: number): void {
     this.#send({ kind: "stop", window });
   }

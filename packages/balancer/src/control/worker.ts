@@ -21,7 +21,7 @@ const tickInterval = 25;
 const logPatience = 1000;
 
 /** The part of an engine that a worker calls. */
-export type WorkerEngine = Pick<Engine, "prepare" | "listen" | "tick" | "stop" | "busy">;
+export type WorkerEngine = Pick<Engine, "prepare" | "listen" | "tick" | "announceStop" | "stop" | "busy">;
 export type CreateEngine = (options: EngineOptions) => WorkerEngine;
 
 type PrepareMessage = ToWorker & { kind: "prepare" };
@@ -87,6 +87,9 @@ class Worker {
         return;
       case "reopen":
         this.#log?.reopen();
+        return;
+      case "stopping":
+        this.#engine?.announceStop();
         return;
       case "stop":
         this.#window = message.window;

@@ -158,6 +158,11 @@ export class Workers {
     for (const row of this.#rows) row.process?.reopen();
   }
 
+  /** Has answers say `Connection: close`, while new connections are still accepted. */
+  announceStop(): void {
+    for (const row of this.#rows) row.process?.announceStop();
+  }
+
   /** Stops all workers within about `window` ms. Resolves with whether every one of them finished in order. */
   async stop(window: number): Promise<boolean> {
     this.#stopping = true;

@@ -226,6 +226,16 @@ function pools(page: Page, { table, pools: all }: MetricsView): void {
       page.sample(stale, labels, table.sum(table.pool(0, pool.slot) + cell));
     }
   }
+  const longest = "plimsoll_pool_longest_request_seconds";
+  page.family(longest, "gauge", "Longest answered request of the last half hour to hour; no streams, no tunnels.");
+  for (const pool of all) {
+    let seen = 0;
+    for (let row = 0; row < table.shape.workers; row++) {
+      const at = table.pool(row, pool.slot);
+      seen = Math.max(seen, table.cells[at + PoolCell.longest] ?? 0, table.cells[at + PoolCell.longestBefore] ?? 0);
+    }
+    page.sample(longest, [["pool", pool.name]], seen / 1000);
+  }
   const name = "plimsoll_pool_duration_seconds";
   page.family(name, "histogram", "From the request's first byte to the answer's last.");
   for (const pool of all) {
@@ -293,7 +303,18 @@ const endpointRows: readonly Row[] = [
     "Bytes received from the endpoint, heads included.",
     EndpointCell.bytesDown,
   ],
+  [
+    "plimsoll_endpoint_drain_closed_tunnels_total",
+    "counter",
+    "Tunnels that a drain closed in good order.",
+    EndpointCell.tunnelsClosed,
+  ],
 ];
+
+const cutKinds = [
+  ["request", EndpointCell.cutExchanges],
+  ["tunnel", EndpointCell.cutTunnels],
+] as const;
 
 function endpoints(page: Page, { table, pools: all }: MetricsView): void {
   const each = (run: (labels: Labels, slot: number) => void) => {
@@ -317,6 +338,21 @@ function endpoints(page: Page, { table, pools: all }: MetricsView): void {
       const at = table.endpoint(0, slot) + EndpointCell.answers2xx + kind - 2;
       page.sample("plimsoll_endpoint_answers_total", [...labels, ["class", `${kind}xx`]], table.sum(at));
     }
+  });
+  page.family("plimsoll_endpoint_drain_cut_total", "counter", "What the end of a drain's window cut.");
+  each((labels, slot) => {
+    const first = table.endpoint(0, slot);
+    for (const [kind, cell] of cutKinds)
+      page.sample("plimsoll_endpoint_drain_cut_total", [...labels, ["kind", kind]], table.sum(first + cell));
+  });
+  page.family(
+    "plimsoll_endpoint_drain_end_seconds",
+    "gauge",
+    "When the window of the endpoint's drain ends; 0 for none.",
+  );
+  each((labels, slot) => {
+    const until = table.cells[table.state(slot) + StateCell.drainUntil] ?? 0;
+    page.sample("plimsoll_endpoint_drain_end_seconds", labels, until / 1000);
   });
   page.family("plimsoll_endpoint_state", "gauge", "1 for the state the endpoint is in, 0 for the others.");
   each((labels, slot) => {
