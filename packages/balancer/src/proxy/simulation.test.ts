@@ -4,6 +4,7 @@
 import { expect, test } from "bun:test";
 import { between, type Chance, cuts, forSeeds, oneOf } from "@plimsoll/testbed/chance";
 import { readStrictAnswers, readStrictRequests } from "@plimsoll/wire/http1/strict-reader";
+import type { RetryOn } from "../pool/plan.ts";
 import { EndpointState, StateCell } from "../observe/table.ts";
 import type { EnginePlan } from "./assemble.ts";
 import type { MemoryConnection, Peer } from "./fixtures/network.ts";
@@ -256,10 +257,18 @@ function plan(chance: Chance): EnginePlan {
     }),
   ];
   const base = poolPlan(endpoints);
-  const timeouts = { ...base.timeouts, connect: 200, firstByte: 300, idle: 350, tunnelIdle: 600 };
+  const timeouts = {
+    connect: 200,
+    firstByte: 300,
+    idle: 350,
+    tunnelIdle: 600,
+    perTry: oneOf(chance, [0, 0, 150]),
+    total: oneOf(chance, [0, 0, 500]),
+  };
+  const on: RetryOn[] = (["connect", "reset", "timeout", 200] as const).filter(() => chance() < 0.7);
   const pool = poolPlan(endpoints, {
     timeouts,
-    retry: { ...base.retry, attempts: between(chance, 1, 3) },
+    retry: { ...base.retry, attempts: between(chance, 1, 3), on, hedge: oneOf(chance, [0, 0, 0, 50]) },
     limits: {
       inFlight: oneOf(chance, [0, 0, 1, 2]),
       queue: oneOf(chance, [0, 1, 5]),
@@ -358,6 +367,8 @@ const reached = [
   "answer-idle-timeout",
   "answer-malformed",
   "answer-truncated",
+  "try-timeout",
+  "total-timeout",
   "answer-upgrade-unasked",
   "tunnel-idle-timeout",
   "draining",
