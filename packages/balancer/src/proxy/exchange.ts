@@ -7,6 +7,7 @@ import { type FaultCode, faults } from "../base/fault.ts";
 import { EndpointCell, ListenerCell, PoolCell } from "../observe/table.ts";
 import type { Endpoint } from "../pool/endpoint.ts";
 import type { Waiter } from "../pool/pool.ts";
+import type { Stick, Visit } from "../pool/stick/stick.ts";
 import type { TryRecord } from "../observe/access-record.ts";
 import type { AnswerSink } from "./answer-sink.ts";
 import { type LoggedText, logExchange, noTries, rememberText } from "./books.ts";
@@ -27,6 +28,7 @@ import { nextRequestId } from "./request-id.ts";
 import { shapeRequest } from "./request-shape.ts";
 import { isIdempotent, isRetriable } from "./retry.ts";
 import type { HeaderEdits } from "./steps/header-edits.ts";
+import { readVisit, stickyLine } from "./stickiness.ts";
 import { isStream } from "./streaming.ts";
 import { mostUnheard, Unheard } from "./unheard.ts";
 import type { UpstreamSession } from "./upstream-session.ts";
@@ -87,6 +89,8 @@ export class Exchange implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
   #hedge: Hedge | null = null;
   /** Made for the first exchange of this connection that has times of its own. */
   #clock: ExchangeClock | null = null;
+  /** Made for the first exchange of this connection whose pool is sticky. */
+  #visit: Visit | null = null;
   #head: HeadBuffer | null = null;
   #idFrom = 0;
   #idTo = 0;
@@ -96,6 +100,8 @@ export class Exchange implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
   #keeping = false;
   /** Body bytes went out that were not kept. */
   #bodyLost = false;
+  /** The keep-alive race was met at the client's own endpoint, which was then asked again. That try is one more. */
+  #raced = false;
   /** What goes on at the endpoint is no longer counted here. */
   #handedOver = false;
   /** An informational answer went to the client. */
@@ -170,7 +176,7 @@ export class Exchange implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
       this.#answerAlone(route);
       return;
     }
-    const destination = route.split === null ? route.destination : route.split();
+    const destination = route.split === null ? route.destination : route.split(request, context.clock.wall());
     if (destination === null) {
       this.refuse("internal-error", "a route without a destination");
       return;
@@ -179,6 +185,7 @@ export class Exchange implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
     const { pool } = destination;
     pool.count(PoolCell.requests);
     if (pool.needsKey) this.key = hashKey(pool.plan.hashKey, request);
+    if (pool.stick !== null) this.#readVisit(pool.stick, trusted);
     this.#planTries(destination);
     if (destination.timed && !this.#startClock(destination, trusted)) return;
     this.#buildHead(bytes, head, listener, route, trusted);
@@ -328,6 +335,7 @@ export class Exchange implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
     }
     this.#upstream = null;
     upstream.abandon();
+    this.endpoint?.tryFailed("try-timeout", false);
     this.#tryFailed("try-timeout", cause, false);
     settle();
   }
@@ -336,6 +344,7 @@ export class Exchange implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
     const { pool, retry } = this.#destination as Destination;
     const first = this.endpoint;
     if (!this.unanswered || first === null || this.#upstream === null || this.attempts >= retry.attempts) return;
+    if (this.#belongsTo(first)) return;
     const endpoint = pool.pick(this.key, first);
     if (endpoint === null || endpoint === first || !pool.retryAllowed(retry.budget)) return;
     pool.count(PoolCell.hedges);
@@ -407,7 +416,7 @@ export class Exchange implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
     if (this.#hedge !== null) this.#dropHedge();
     this.#keeping = false;
     if (this.#head !== null && this.#mirror === null) this.#dropHead();
-    this.#client.answerHead(bytes, head, this.#answerEdits);
+    this.#client.answerHead(bytes, head, this.#answerEdits, this.#stickyLine(endpoint, bytes, head));
   }
 
   answerData(bytes: Uint8Array, from: number, to: number): void {
@@ -431,7 +440,8 @@ export class Exchange implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
     this.firstByteAt = this.#context.clock.now();
     this.endpoint?.count(EndpointCell.tunnels);
     this.#dropHead();
-    this.#client.tunnel(bytes, head, from, to, upstream);
+    const own = this.endpoint === null ? null : this.#stickyLine(this.endpoint, bytes, head);
+    this.#client.tunnel(bytes, head, from, to, upstream, own);
   }
 
   drained(): void {
@@ -469,7 +479,7 @@ export class Exchange implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
     this.#streams = false;
     this.reused = false;
     this.requestId = "";
-    this.#bodyLost = this.#answered = this.#safe = this.#keeping = this.#handedOver = false;
+    this.#bodyLost = this.#answered = this.#safe = this.#keeping = this.#handedOver = this.#raced = false;
     this.tries = noTries;
     this.#requestDone = head.framing === Framing.none || (head.framing === Framing.length && head.contentLength === 0);
     this.key = 0;
@@ -480,6 +490,26 @@ export class Exchange implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
     const keyed = retry.idempotencyKey && (this.#context.request.header("idempotency-key") ?? "") !== "";
     this.#safe = isIdempotent(this.method) || keyed;
     this.#keeping = this.#safe && retry.attempts > 1 && !this.#requestDone;
+  }
+
+  #readVisit(stick: Stick, trusted: boolean): void {
+    const { clock, request } = this.#context;
+    this.#visit = readVisit(stick, this.#visit, request, clock.wall());
+    this.#visit.secure =
+      this.#peer.scheme === "https" || (trusted && request.header("x-forwarded-proto")?.toLowerCase() === "https");
+  }
+
+  /** Tells the client where it belongs, where that is new. */
+  #stickyLine(endpoint: Endpoint, bytes: Uint8Array, head: AnswerHead): Uint8Array | null {
+    const { pool } = this.#destination as Destination;
+    const { stick } = pool;
+    if (stick === null || this.#visit === null) return null;
+    return stickyLine(pool, stick, this.#visit, endpoint, bytes, head, this.#context.clock.wall());
+  }
+
+  /** Whether the client has something at this endpoint that no other one has. */
+  #belongsTo(endpoint: Endpoint): boolean {
+    return this.#destination?.pool.stick !== null && this.#visit?.endpoint === endpoint;
   }
 
   /** Starts the times of the exchange itself; false when its client's time is over already. */
@@ -525,7 +555,9 @@ export class Exchange implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
     const { address, scheme } = this.#peer;
     const peer = { address, scheme, port: this.#state.port, trusted, source: this.source };
     const shape = shapeRequest(context, head, listener, route, peer, this.#forwarding);
-    shape.close = (this.#destination as Destination).pool.plan.keepAlive.maxIdle === 0;
+    const { pool } = this.#destination as Destination;
+    shape.close = pool.plan.keepAlive.maxIdle === 0;
+    shape.ownCookie = pool.stick === null ? "" : pool.stick.ownCookie;
     this.#upgrade = shape.upgrade;
     const built = takeHead();
     this.#head = built;
@@ -539,7 +571,8 @@ export class Exchange implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
 
   #dispatch(avoid: Endpoint | null): void {
     const { pool } = this.#destination as Destination;
-    const endpoint = pool.pick(this.key, avoid);
+    const visit = pool.stick === null ? null : this.#visit;
+    const endpoint = visit === null ? pool.pick(this.key, avoid) : pool.pickSticky(visit, this.key, avoid);
     if (endpoint !== null) {
       this.#send(endpoint);
       return;
@@ -549,7 +582,7 @@ export class Exchange implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
       return;
     }
     this.stage = Stage.queued;
-    if (!pool.wait(this)) {
+    if (!pool.wait(this, visit === null ? null : visit.waitsFor)) {
       this.stage = Stage.connecting;
       this.refuse("pool-queue-full", "");
     }
@@ -578,15 +611,18 @@ export class Exchange implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
     this.stage = Stage.sending;
     const plain = this.attempts === 1 && !destination.timed;
     sendTry(upstream, this.#head as HeadBuffer, this.method, this.#upgrade, plain ? "" : this.tryLines(this.attempts));
-    if (!this.#requestDone) return;
+    if (!this.#requestDone) {
+      // While the body is under way, its own rungs watch over it.
+      this.#clock?.limitTry(0);
+      return;
+    }
     this.sentAt = this.#triedAt;
     upstream.requestSent();
   }
 
   #limitTry({ timeouts, retry }: Destination): void {
     const clock = this.#clock as ExchangeClock;
-    // While the request's body is under way, its own rungs watch over it.
-    clock.limitTry(this.#requestDone ? timeouts.perTry : 0);
+    clock.limitTry(timeouts.perTry);
     const hedged = this.attempts === 1 && this.#requestDone && !this.#upgrade && isHedged(this.method);
     clock.hedgeIn(hedged ? retry.hedge : 0);
   }
@@ -602,8 +638,12 @@ export class Exchange implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
         endpoint.count(EndpointCell.failures);
         this.#note(endpoint, code, 0, this.#triedAt);
         endpoint.end();
-        if (hedge === null) this.#tryAgain(endpoint);
-        else this.#adopt(hedge);
+        if (hedge !== null) this.#adopt(hedge);
+        else if (raced && !this.#raced && this.#belongsTo(endpoint)) {
+          // Only the connection was old: the client stays, and the endpoint has not yet shown that it cannot.
+          this.#raced = true;
+          this.#tryAgain(null);
+        } else this.#tryAgain(endpoint);
         return;
       }
     }
@@ -614,12 +654,12 @@ export class Exchange implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
 
   #mayRetry(code: FaultCode): boolean {
     const { retry, pool } = this.#destination as Destination;
-    if (this.attempts >= retry.attempts) return false;
+    if (this.attempts >= retry.attempts + (this.#raced ? 1 : 0)) return false;
     const failed = { code, safe: this.#safe, bodyLost: this.#bodyLost, answered: this.#answered };
     return isRetriable(retry, failed) && pool.retryAllowed(retry.budget);
   }
 
-  #tryAgain(avoid: Endpoint): void {
+  #tryAgain(avoid: Endpoint | null): void {
     this.endpoint = null;
     this.stage = Stage.connecting;
     this.#dispatch(avoid);
