@@ -169,6 +169,8 @@ export function createEngine(options: EngineOptions): Engine {
       if (stopping === null) return;
       if (now >= stopping.at) for (const state of leaving) for (const session of sessionsOf(state)) session.cut();
       if (leaving.size === 0) {
+        // Nobody will ask for them again, and an endpoint that drains waits for them.
+        for (const pool of snapshot?.pools.values() ?? []) pool.retire();
         stopping.over.resolve();
         stopping = null;
       }
