@@ -22,7 +22,7 @@ export const Persistence = { silent: 0, close: 1, keepAlive: 2, upgrade: 3 } as 
 
 /**
  * Writes the head into the outbox. `contentLength` is written when it is not negative (a HEAD or 304 answer has a length and
- * no body), `framing` decides about Transfer-Encoding.
+ * no body), `framing` decides about Transfer-Encoding. `own` is lines that the balancer adds by itself, or null.
  */
 export function writeAnswerHead(
   bytes: Uint8Array,
@@ -32,10 +32,13 @@ export function writeAnswerHead(
   contentLength: number,
   persistence: number,
   edits: HeaderEdits | null,
+  own: Uint8Array | null,
 ): void {
   // The status line is 9 bytes and more before the reason; what follows it is what was received and at most a space a line.
   const { fields } = head;
-  let at = outbox.reserve(head.end - head.reasonStart + fields.count + 320 + (edits === null ? 0 : edits.room));
+  const passing = own === null || edits === null ? own : edits.passing(own);
+  const added = (edits === null ? 0 : edits.room) + (passing === null ? 0 : passing.length);
+  let at = outbox.reserve(head.end - head.reasonStart + fields.count + 320 + added);
   const to = Outbox.scratch;
   at = copyBytes(to, at, versionStart, 0, versionStart.length);
   const { status } = head;
@@ -91,6 +94,7 @@ export function writeAnswerHead(
     to[at++] = 13;
     to[at++] = 10;
   }
+  if (passing !== null) at = copyBytes(to, at, passing, 0, passing.length);
   if (edits !== null && status >= 200) at = edits.write(to, at);
   to[at++] = 13;
   to[at++] = 10;

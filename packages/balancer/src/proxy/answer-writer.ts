@@ -35,15 +35,21 @@ export class AnswerWriter {
 
   informational(bytes: Uint8Array, head: AnswerHead): void {
     if (this.#minor === 0) return; // RFC 9110 §15.2: never to an HTTP/1.0 client
-    writeAnswerHead(bytes, head, this.#outbox, BodyFraming.none, -1, Persistence.silent, null);
+    writeAnswerHead(bytes, head, this.#outbox, BodyFraming.none, -1, Persistence.silent, null, null);
     this.#outbox.flush();
   }
 
-  switched(bytes: Uint8Array, head: AnswerHead): void {
-    writeAnswerHead(bytes, head, this.#outbox, BodyFraming.none, -1, Persistence.upgrade, null);
+  switched(bytes: Uint8Array, head: AnswerHead, own: Uint8Array | null): void {
+    writeAnswerHead(bytes, head, this.#outbox, BodyFraming.none, -1, Persistence.upgrade, null, own);
   }
 
-  head(bytes: Uint8Array, head: AnswerHead, close: boolean, edits: HeaderEdits | null): void {
+  head(
+    bytes: Uint8Array,
+    head: AnswerHead,
+    close: boolean,
+    edits: HeaderEdits | null,
+    own: Uint8Array | null = null,
+  ): void {
     let framing: number = BodyFraming.untilClose;
     let length = -1;
     if (this.#bodiless(head.status)) {
@@ -55,7 +61,7 @@ export class AnswerWriter {
       length = head.contentLength;
     } else if (this.#minor === 1) framing = BodyFraming.chunked;
     this.#framing = framing;
-    writeAnswerHead(bytes, head, this.#outbox, framing, length, this.#persistence(close), edits);
+    writeAnswerHead(bytes, head, this.#outbox, framing, length, this.#persistence(close), edits, own);
   }
 
   data(bytes: Uint8Array, from: number, to: number): void {

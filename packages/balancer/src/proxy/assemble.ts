@@ -13,6 +13,7 @@ import type { ListenerPlan, RoutePlan } from "./plan.ts";
 import { foldRetry } from "./retry.ts";
 import { compileRoutes } from "./route/table.ts";
 import { compileSteps } from "./steps/table.ts";
+import { stickySplit } from "./stickiness.ts";
 
 /** What a worker is told to run. */
 export interface EnginePlan {
@@ -51,12 +52,13 @@ function foldRoute(plan: RoutePlan, pools: ReadonlyMap<string, Pool>, random: Ra
   const { action } = plan;
   const steps = compileSteps(withoutDeadlines(plan, pools));
   const parts = action.kind === "split" ? action.parts.map((part) => destination(plan, part.pool, pools)) : [];
+  const weights = action.kind === "split" ? action.parts.map(({ weight }) => weight) : [];
   const choose = steps.split;
   return {
     plan,
     name: plan.name,
     destination: action.kind === "pool" ? destination(plan, action.pool, pools) : null,
-    split: choose === null ? null : () => parts[choose(random)] as Destination,
+    split: choose === null ? null : stickySplit(parts, weights, () => choose(random)),
     fixed: steps.fixed,
     redirect: steps.redirect,
     rewrite: steps.rewrite,

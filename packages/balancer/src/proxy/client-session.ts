@@ -179,11 +179,11 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
     this.#writer.informational(bytes, head);
   }
 
-  answerHead(bytes: Uint8Array, head: AnswerHead, edits: HeaderEdits | null): void {
+  answerHead(bytes: Uint8Array, head: AnswerHead, edits: HeaderEdits | null, own: Uint8Array | null): void {
     // An answer before the whole request (a 413, a refusal instead of 100): the rest of the body may never come, and a
     // client that is not told would send its next request into it (RFC 9110 §10.1.1).
     if (this.#phase === Phase.body || this.#writer.needsClose(head)) this.#closeAfter = true;
-    this.#writer.head(bytes, head, this.#lastAnswer(), edits);
+    this.#writer.head(bytes, head, this.#lastAnswer(), edits, own);
   }
 
   answerData(bytes: Uint8Array, from: number, to: number): void {
@@ -208,9 +208,16 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
     this.#resume();
   }
 
-  tunnel(bytes: Uint8Array, head: AnswerHead, from: number, to: number, upstream: UpstreamSession): void {
+  tunnel(
+    bytes: Uint8Array,
+    head: AnswerHead,
+    from: number,
+    to: number,
+    upstream: UpstreamSession,
+    own: Uint8Array | null,
+  ): void {
     const { outbox } = this;
-    this.#writer.switched(bytes, head);
+    this.#writer.switched(bytes, head, own);
     const connection = upstream.release();
     if (connection === null) return;
     this.#context.wheel.disarm(this.#timer);

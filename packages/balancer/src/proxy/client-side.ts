@@ -8,8 +8,8 @@ import type { UpstreamSession } from "./upstream-session.ts";
 export interface ClientSide {
   /** A 100, 103 or other informational answer. */
   informational(bytes: Uint8Array, head: AnswerHead): void;
-  /** The final head; the body follows in `answerData`, the end in `answerEnd`. */
-  answerHead(bytes: Uint8Array, head: AnswerHead, edits: HeaderEdits | null): void;
+  /** The final head, with lines of our `own`; the body follows in `answerData`, the end in `answerEnd`. */
+  answerHead(bytes: Uint8Array, head: AnswerHead, edits: HeaderEdits | null, own: Uint8Array | null): void;
   answerData(bytes: Uint8Array, from: number, to: number): void;
   /** `trailers[0..length)` are canonical field lines. */
   answerEnd(trailers: Uint8Array, length: number): void;
@@ -20,7 +20,14 @@ export interface ClientSide {
   /** The upstream can take request bytes (again). */
   requestWanted(): void;
   /** The upstream switched protocols: from here on bytes pass untouched. */
-  tunnel(bytes: Uint8Array, head: AnswerHead, from: number, to: number, upstream: UpstreamSession): void;
+  tunnel(
+    bytes: Uint8Array,
+    head: AnswerHead,
+    from: number,
+    to: number,
+    upstream: UpstreamSession,
+    own: Uint8Array | null,
+  ): void;
   /** Whether the client does not keep up. */
   congested(): boolean;
 }

@@ -1,8 +1,9 @@
 // The request that is being routed, as strings made only when somebody asks. There is one such object in a worker: a
 // request is routed from its first step to its last without a pause, so it can be filled again for the next.
-import { type RequestHead, TargetForm } from "@plimsoll/wire/http1";
+import { Field, type RequestHead, TargetForm } from "@plimsoll/wire/http1";
 import { spells, text } from "../base/bytes.ts";
-import { cookieValue, queryValue, type RequestView } from "./route/view.ts";
+import { cookieFrom, cookieTo, findCookie } from "./cookies.ts";
+import { queryValue, type RequestView } from "./route/view.ts";
 
 const empty = new Uint8Array(0);
 
@@ -77,9 +78,19 @@ export class CurrentRequest implements RequestView {
     return value;
   }
 
-  cookie(name: string): string | undefined {
-    const cookies = this.header("cookie");
-    return cookies === undefined ? undefined : cookieValue(cookies, name);
+  cookie(name: string, nth = 0): string | undefined {
+    const { bytes } = this;
+    const { at, count, ids } = (this.head as RequestHead).fields;
+    let left = nth;
+    for (let i = 0, k = 0; i < count; i++, k += 4) {
+      if (ids[i] !== Field.cookie) continue;
+      const to = at[k + 3] as number;
+      let from = findCookie(bytes, at[k + 2] as number, to, name);
+      for (; from >= 0; from = findCookie(bytes, from, to, name)) {
+        if (left-- === 0) return text(bytes, cookieFrom, cookieTo);
+      }
+    }
+    return undefined;
   }
 
   source(): string {

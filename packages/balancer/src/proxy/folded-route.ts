@@ -8,6 +8,7 @@ import type { FixedAnswer } from "./steps/fixed.ts";
 import type { HeaderEdits } from "./steps/header-edits.ts";
 import type { RedirectStep } from "./steps/redirect.ts";
 import type { RewriteStep } from "./steps/rewrite.ts";
+import type { SplitChoice } from "./stickiness.ts";
 
 /** A pool as one route uses it: its own settings with what the route overrides. */
 export interface Destination {
@@ -25,8 +26,8 @@ export interface FoldedRoute {
   readonly name: string;
   /** Where requests go; null when the route answers by itself or splits. */
   readonly destination: Destination | null;
-  /** Picks one of several by weight; null when there is one. */
-  readonly split: (() => Destination) | null;
+  /** Picks one of several: where the client is known, else by weight; null when there is one. */
+  readonly split: SplitChoice | null;
   readonly fixed: FixedAnswer | null;
   readonly redirect: RedirectStep | null;
   readonly rewrite: RewriteStep | null;

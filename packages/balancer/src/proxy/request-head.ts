@@ -1,7 +1,8 @@
 // The request head as it goes upstream, in canonical form: lines that may pass are copied in runs, framing and connection
 // fields are our own, and what the endpoint may not believe from a client is replaced by what we know.
 import { Field, FieldFlag, Framing, type RequestHead, TargetForm, writeDecimal } from "@plimsoll/wire/http1";
-import { copyBytes, latin1 } from "../base/bytes.ts";
+import { copyBytes, latin1, spells } from "../base/bytes.ts";
+import { findCookie, writeWithoutCookie } from "./cookies.ts";
 import type { HeadBuffer } from "./head-buffer.ts";
 import { requestIdLength, writeRequestId } from "./request-id.ts";
 import type { HeadShape } from "./request-shape.ts";
@@ -14,9 +15,10 @@ const trailersLines = latin1("Connection: TE\r\nTE: trailers\r\n");
 const upgradeLines = latin1("Connection: upgrade\r\nUpgrade: ");
 const requestIdName = latin1("X-Request-Id: ");
 const hostName = latin1("Host: ");
+const cookieName = latin1("Cookie: ");
 const crlf = latin1("\r\n");
 
-/** Fields that we write ourselves, by id: 1 = always, 2 = unless a trusted peer sent it. */
+/** Fields that we write ourselves, by id: 1 = always, 2 = unless a trusted peer sent it. 3 = passes from trusted peers only. */
 const replaced = new Uint8Array(256);
 replaced[Field.forwarded] = 1;
 replaced[Field.xForwardedFor] = 1;
@@ -25,6 +27,7 @@ replaced[Field.xForwardedHost] = 1;
 replaced[Field.xForwardedPort] = 1;
 replaced[Field.xPlimsollAttempt] = 1;
 replaced[Field.xRequestId] = 2;
+replaced[Field.xRealIp] = 3;
 
 /** Where the request id lies in the buffer that was built last: [from, to). */
 export let requestIdFrom = 0;
@@ -32,7 +35,7 @@ export let requestIdTo = 0;
 
 /** Builds the head into `out`; everything in `bytes` was checked by the codec. */
 export function buildRequestHead(bytes: Uint8Array, head: RequestHead, shape: HeadShape, out: HeadBuffer): void {
-  const { edits, target } = shape;
+  const { edits, ownCookie, target } = shape;
   const forwarding = edits === null ? shape.forwarding : edits.passing(shape.forwarding);
   // A line that is not plain may grow by one space.
   const room =
@@ -67,14 +70,27 @@ export function buildRequestHead(bytes: Uint8Array, head: RequestHead, shape: He
   requestIdFrom = requestIdTo = 0;
   for (let i = 0, k = 0; i < count; i++, k += 4) {
     const flag = flags[i] as number;
-    const rule = replaced[ids[i] as number] as number;
-    let pass: boolean = (flag & shape.dropped) === 0 && (rule === 0 || (rule === 2 && shape.trusted && !keptId));
+    let rule = replaced[ids[i] as number] as number;
+    if (rule === 0 && isForwarding(bytes, places[k] as number, places[k + 1] as number)) rule = 3;
+    const { trusted } = shape;
+    let pass: boolean =
+      (flag & shape.dropped) === 0 && (rule === 0 || (rule === 3 && trusted) || (rule === 2 && trusted && !keptId));
     if (edits !== null && edits.removes(bytes, fields, i)) pass = false;
     if (pass && rule === 2) {
       // Only an id that is sane is kept: it will stand in logs.
       const length = (places[k + 3] as number) - (places[k + 2] as number);
       pass = length > 0 && length <= 128;
       keptId = pass;
+    }
+    if (ownCookie !== "" && pass && ids[i] === Field.cookie) {
+      const from = places[k + 2] as number;
+      const end = places[k + 3] as number;
+      if (findCookie(bytes, from, end, ownCookie) >= 0) {
+        if (run >= 0) at = copyBytes(to, at, bytes, run, runEnd);
+        run = -1;
+        at = writeOtherCookies(to, at, bytes, from, end, ownCookie);
+        continue;
+      }
     }
     if (pass && (flag & FieldFlag.plain) !== 0 && rule !== 2) {
       if (run < 0) run = places[k] as number;
@@ -128,4 +144,24 @@ export function buildRequestHead(bytes: Uint8Array, head: RequestHead, shape: He
   }
   if (edits !== null) at = edits.write(to, at, to, requestIdFrom, requestIdTo);
   out.length = copyBytes(to, at, crlf, 0, 2);
+}
+
+/** The line without our own cookie; none at all when there is no other. */
+function writeOtherCookies(
+  to: Uint8Array,
+  at: number,
+  bytes: Uint8Array,
+  from: number,
+  end: number,
+  ownCookie: string,
+): number {
+  const value = copyBytes(to, at, cookieName, 0, cookieName.length);
+  const after = writeWithoutCookie(to, value, bytes, from, end, ownCookie);
+  return after === value ? at : copyBytes(to, after, crlf, 0, 2);
+}
+
+/** X-Forwarded-Prefix, -Ssl, -Server and their like: applications build addresses from them, so strangers must not set them. */
+function isForwarding(bytes: Uint8Array, from: number, to: number): boolean {
+  const first = bytes[from];
+  return (first === 120 || first === 88) && to - from > 12 && spells(bytes, from, from + 12, "x-forwarded-");
 }

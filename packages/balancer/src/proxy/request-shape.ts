@@ -30,6 +30,8 @@ export interface HeadShape {
   upgrade: boolean;
   /** Whether the connection is not to be kept. */
   close: boolean;
+  /** Cookie that is between the client and us, so that it is not passed on; "" = none. */
+  ownCookie: string;
   /** Host for an HTTP/1.0 request that has none. */
   ownHost: string;
 }
@@ -44,6 +46,7 @@ const shape: HeadShape = {
   edits: null,
   upgrade: false,
   close: false,
+  ownCookie: "",
   ownHost: "",
 };
 

@@ -13,8 +13,8 @@ export interface RequestView {
   query(name: string): string | undefined;
   /** Value without outer white space; several lines of one name joined by ", " (RFC 9110 §5.3). */
   header(lowerName: string): string | undefined;
-  /** First cookie of that name, as received (see cookieValue). */
-  cookie(name: string): string | undefined;
+  /** First cookie of that name, as received (see cookieValue), or the `nth`, counted from 0. */
+  cookie(name: string, nth?: number): string | undefined;
   /** The client's address as text, after trusted proxies were taken into account; "" for Unix sockets. */
   source(): string;
 }
@@ -40,14 +40,18 @@ export function queryValue(query: string, name: string): string | undefined {
   return undefined;
 }
 
-/** First cookie called `name` in the value of a Cookie field, or undefined. Double quotes around a value are dropped. */
-export function cookieValue(field: string, name: string): string | undefined {
+/**
+ * First cookie called `name` in the value of a Cookie field, or undefined; with `nth`, that one, counted from 0. Double
+ * quotes around a value are dropped.
+ */
+export function cookieValue(field: string, name: string, nth = 0): string | undefined {
   let from = 0;
+  let left = nth;
   while (from < field.length) {
     let to = field.indexOf(";", from);
     if (to < 0) to = field.length;
     const equals = field.indexOf("=", from);
-    if (equals >= 0 && equals < to && field.slice(from, equals).trim() === name) {
+    if (equals >= 0 && equals < to && field.slice(from, equals).trim() === name && left-- === 0) {
       const value = field.slice(equals + 1, to).trim();
       const quoted = value.length >= 2 && value.startsWith('"') && value.endsWith('"');
       return quoted ? value.slice(1, -1) : value;
