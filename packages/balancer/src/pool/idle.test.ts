@@ -86,3 +86,63 @@ describe("IdleConnections", () => {
     expect(idle.put(connections[1]!, 0)).toBe(false);
   });
 });
+
+describe("watching", () => {
+  test("the oldest that is given up is kept to see when it ends, and never used again", () => {
+    const { idle, connections } = filled(3);
+    idle.watching = true;
+    idle.prune(9_000, 4_000);
+    expect(connections.map((one) => one.retired)).toEqual([0, 1, 1]);
+    expect([idle.size, idle.watchedFor(9_000)]).toEqual([1, 8_000]);
+    expect(idle.take(9_000, 100_000)).toBeNull();
+    idle.remove(connections[0]!);
+    expect([idle.size, idle.watchedFor(9_000)]).toEqual([0, 0]);
+  });
+
+  test("one at a time, also when a request found them too old", () => {
+    const { idle, connections } = filled(3);
+    idle.watching = true;
+    expect(idle.take(9_000, 4_000)).toBeNull();
+    expect(connections.map((one) => one.retired)).toEqual([0, 1, 1]);
+    const next = connection(idle);
+    idle.put(next, 9_000);
+    expect(idle.take(20_000, 4_000)).toBeNull();
+    expect(next.retired).toBe(1);
+    expect(idle.watchedFor(20_000)).toBe(19_000);
+  });
+
+  test("ends with what made it worth while, after its time, and when all are cleared", () => {
+    for (const end of [
+      (idle: IdleConnections) => {
+        idle.watching = false;
+        idle.prune(10_000, 4_000);
+      },
+      (idle: IdleConnections) => idle.prune(1_000_000, 4_000),
+      (idle: IdleConnections) => idle.clear(),
+      (idle: IdleConnections) => idle.retireAll(),
+    ]) {
+      const { idle, connections } = filled(1);
+      idle.watching = true;
+      idle.prune(9_000, 4_000);
+      expect(connections[0]!.retired).toBe(0);
+      end(idle);
+      expect([connections[0]!.retired, idle.size]).toEqual([1, 0]);
+    }
+  });
+
+  test("a reuse that was avoided is told once, and only if there was one to avoid", () => {
+    const { idle } = filled(2);
+    expect(idle.aged()).toBe(false);
+    idle.take(9_000, 4_000);
+    expect([idle.aged(), idle.aged()]).toEqual([true, false]);
+    idle.put(connection(idle), 9_000);
+    idle.prune(14_000, 4_000);
+    idle.take(14_000, 4_000);
+    expect([idle.aged(), idle.aged()]).toEqual([true, false]);
+    idle.put(connection(idle), 15_000);
+    idle.prune(20_000, 4_000);
+    idle.put(connection(idle), 21_000);
+    idle.take(21_000, 4_000);
+    expect(idle.aged()).toBe(false);
+  });
+});

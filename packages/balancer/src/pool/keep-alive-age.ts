@@ -83,8 +83,11 @@ export class KeepAliveAge {
       // No timeout ends connections of such different ages at once.
       this.#seen = this.#before;
       this.#shortCount = 0;
-    } else if (age >= shortest) this.#see(safeAge(age));
-    else if (!together) this.#short(age);
+    } else if (age >= shortest) {
+      // Of those that were closed together the youngest tells most.
+      const safe = safeAge(age);
+      if (!together || this.#seen < 0 || safe < this.#seen) this.#see(safe);
+    } else if (!together) this.#short(age);
   }
 
   /** A connection that is watched has been idle for `age` ms and is still open. */

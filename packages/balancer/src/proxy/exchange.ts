@@ -176,6 +176,12 @@ export class Exchange implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
       this.#answerAlone(route);
       return;
     }
+    if (maxForwards(head.method, request) === 0) {
+      // It ends here (RFC 9110 §7.6.2). We reflect nothing: a TRACE would show what proxies before us added.
+      if (head.method === Method.trace) this.refuse("request-method-unsupported", "TRACE, Max-Forwards 0");
+      else this.#answerOwn(lastForward);
+      return;
+    }
     const destination = route.split === null ? route.destination : route.split(request, context.clock.wall());
     if (destination === null) {
       this.refuse("internal-error", "a route without a destination");

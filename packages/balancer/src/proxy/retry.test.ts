@@ -1,58 +1,62 @@
 import { describe, expect, test } from "bun:test";
 import { Method } from "@plimsoll/wire/http1";
 import { type FaultCode, faultCodes, faults } from "../base/fault.ts";
-import type { RetryOn, RetryPlan } from "../pool/plan.ts";
+import type { RetryOn } from "../pool/plan.ts";
 import { foldRetry, isIdempotent, isRetriable } from "./retry.ts";
 
-const plan = (on: readonly RetryOn[], over: Partial<RetryPlan> = {}): RetryPlan => ({
-  attempts: 3,
-  budget: 0.2,
-  on,
-  idempotencyKey: false,
-  hedge: 0,
-  ...over,
-});
-const everything = foldRetry(plan(["connect", "reset", "timeout", 503]));
-const nothing = foldRetry(plan([]));
-const fine = { safe: true, bodyLost: false, answered: false };
+function rules(on: readonly RetryOn[], attempts = 2) {
+  return foldRetry({ attempts, budget: 0.2, on, idempotencyKey: false, hedge: 0 });
+}
 
-describe("which faults may be tried again", () => {
-  test("nothing that the register says never to, whatever the rules", () => {
+const sound = { safe: true, bodyLost: false, answered: false };
+
+describe("by default", () => {
+  const usual = rules(["connect", "reset"]);
+  const connects: readonly FaultCode[] = ["connect-refused", "connect-failed", "connect-timeout"];
+  const deaths: readonly FaultCode[] = ["upstream-closed", "upstream-reset", "answer-truncated", "try-timeout"];
+
+  test("every code of the register: sent again, if safe, or never", () => {
     for (const code of faultCodes) {
-      if (faults[code].retry === "never") expect(isRetriable(everything, { ...fine, code })).toBeFalse();
+      const expected = connects.includes(code) ? [true, true] : deaths.includes(code) ? [true, false] : [false, false];
+      expect([
+        code,
+        isRetriable(usual, { ...sound, code }),
+        isRetriable(usual, { ...sound, code, safe: false }),
+      ]).toEqual([code, ...expected]);
     }
   });
 
-  test("nothing of which a part is lost or was answered, and nothing that no rule names but a limited try", () => {
+  test("never what the register forbids, whatever a route names", () => {
+    const all = rules(["connect", "reset", "timeout", 500, 503]);
     for (const code of faultCodes) {
-      expect(isRetriable(everything, { ...fine, code, bodyLost: true })).toBeFalse();
-      expect(isRetriable(everything, { ...fine, code, answered: true })).toBeFalse();
-      expect(isRetriable(nothing, { ...fine, code })).toBe(code === "try-timeout");
+      if (faults[code].retry === "never") expect(isRetriable(all, { ...sound, code })).toBeFalse();
     }
   });
 
-  test("the whole table: what each rule opens, for requests that are safe and that are not", () => {
-    const opened = (on: RetryOn, safe: boolean): FaultCode[] =>
-      faultCodes.filter((code) => isRetriable(foldRetry(plan([on])), { ...fine, safe, code }));
-    const connects: FaultCode[] = ["connect-refused", "connect-failed", "connect-timeout"];
-    expect(opened("connect", true)).toEqual(expect.arrayContaining(connects));
-    // Nobody has seen anything of the request.
-    expect(opened("connect", false)).toEqual(connects);
-    expect(opened("reset", true)).toEqual(expect.arrayContaining(["upstream-closed", "upstream-reset"]));
-    expect(opened("reset", true)).not.toContain("first-byte-timeout");
-    expect(opened("timeout", true)).toContain("first-byte-timeout");
-    for (const on of ["reset", "timeout", 503] as const) expect(opened(on, false)).toEqual([]);
-    for (const code of opened("reset", true)) expect(faults[code].side).toBe("upstream");
+  test("never when a part of the body is lost or anything of an answer went out", () => {
+    const all = rules(["connect", "reset", "timeout"]);
+    for (const code of faultCodes) {
+      expect(isRetriable(all, { ...sound, code, bodyLost: true })).toBeFalse();
+      expect(isRetriable(all, { ...sound, code, answered: true })).toBeFalse();
+    }
   });
 });
 
-test("statuses are folded out of the rules, and are of no use without a second try", () => {
-  expect(foldRetry(plan(["connect", 502, 503])).statuses).toEqual([502, 503]);
-  expect(foldRetry(plan(["connect"])).statuses).toBeNull();
-  expect(foldRetry(plan([503], { attempts: 1 })).statuses).toBeNull();
+test("each reason stands for itself", () => {
+  const by = (on: readonly RetryOn[]) => faultCodes.filter((code) => isRetriable(rules(on), { ...sound, code }));
+  expect(by([])).toEqual(["try-timeout"]);
+  expect(by(["connect"])).toEqual(["connect-refused", "connect-failed", "connect-timeout", "try-timeout"]);
+  expect(by(["reset"])).toEqual(["upstream-closed", "upstream-reset", "try-timeout", "answer-truncated"]);
+  expect(by(["timeout"])).toEqual(["first-byte-timeout", "try-timeout"]);
 });
 
-test("idempotent methods are those of RFC 9110 §9.2.2", () => {
-  const idempotent = Object.entries(Method).filter(([, method]) => isIdempotent(method));
-  expect(idempotent.map(([name]) => name).sort()).toEqual(["delete", "get", "head", "options", "put", "trace"]);
+test("statuses are folded once, and only where there is a second try", () => {
+  expect(rules(["connect", 503, 429]).statuses).toEqual([503, 429]);
+  expect(rules(["connect", 503], 1).statuses).toBeNull();
+  expect(rules(["connect"]).statuses).toBeNull();
+});
+
+test("idempotent methods are those of RFC 9110", () => {
+  const names = Object.entries(Method).filter(([, method]) => isIdempotent(method));
+  expect(names.map(([name]) => name).toSorted()).toEqual(["delete", "get", "head", "options", "put", "trace"]);
 });
