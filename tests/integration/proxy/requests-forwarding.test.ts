@@ -282,6 +282,45 @@ describe("who the client is", () => {
     });
   });
 
+  test("other X-Forwarded fields and X-Real-IP pass from a trusted proxy only: applications build addresses of them", async () => {
+    const lines = ["X-Forwarded-Prefix: /evil", "X-Forwarded-Ssl: on", "x-real-ip: 9.9.9.9", "X-Forwarded: kept"];
+    expect((await forwarded(request(...lines))).headers).toEqual([
+      ["Host", "x.test"],
+      ["X-Forwarded", "kept"],
+      ...ours(),
+    ]);
+    await withListener({ trustedProxies: ["127.0.0.0/8"] }, async (engine) => {
+      const { headers } = await forwarded(request(...lines), engine);
+      expect(headers.slice(1, 5)).toEqual([
+        ["X-Forwarded-Prefix", "/evil"],
+        ["X-Forwarded-Ssl", "on"],
+        ["x-real-ip", "9.9.9.9"],
+        ["X-Forwarded", "kept"],
+      ]);
+    });
+  });
+
+  test("Max-Forwards counts down for OPTIONS and TRACE, ends here at 0, and is nobody's business otherwise", async () => {
+    const asked = (method: string, left: string) => request(`Max-Forwards: ${left}`).replace("GET", method);
+    const counted = await forwarded(asked("OPTIONS", "5"));
+    expect(counted.headers).toEqual([["Host", "x.test"], ["Max-Forwards", "4"], ...ours()]);
+    const traced = await forwarded(asked("TRACE", "1"));
+    expect(traced.headers).toContainEqual(["Max-Forwards", "0"]);
+    expect((await forwarded(asked("GET", "0"))).headers).toContainEqual(["Max-Forwards", "0"]);
+    expect((await forwarded(asked("OPTIONS", "many"))).headers).toContainEqual(["Max-Forwards", "many"]);
+    const seen = under.origin().requests.length;
+    for (const [method, status] of [
+      ["OPTIONS", 200],
+      ["TRACE", 501],
+    ] as const) {
+      const client = await under.connect();
+      await client.send(asked(method, "0"));
+      expect((await client.readAnswer({ method })).status).toBe(status);
+      client.close();
+    }
+    expect(under.origin().requests.length).toBe(seen);
+  });
+
   test("a trusted proxy that says nothing gets what anybody gets", async () => {
     await withListener({ trustedProxies: ["127.0.0.1"] }, async (engine) => {
       const { headers } = await forwarded(request(), engine);

@@ -22,10 +22,10 @@ import { Hedge, type HedgeOwner } from "./hedge.ts";
 import type { ListenerSnapshot, ListenerState } from "./listener-state.ts";
 import { Mirror } from "./mirror.ts";
 import { settle } from "./outbox.ts";
-import { faultAnswer, sentLength } from "./own-answer.ts";
+import { faultAnswer, sentLength, type OwnAnswer } from "./own-answer.ts";
 import { buildRequestHead, requestIdFrom, requestIdTo } from "./request-head.ts";
 import { nextRequestId } from "./request-id.ts";
-import { shapeRequest } from "./request-shape.ts";
+import { maxForwards, shapeRequest } from "./request-shape.ts";
 import { isIdempotent, isRetriable } from "./retry.ts";
 import type { HeaderEdits } from "./steps/header-edits.ts";
 import { readVisit, stickyLine } from "./stickiness.ts";
@@ -38,6 +38,8 @@ import { sendTry, takeUpstream } from "./upstream-try.ts";
 export const Stage = { none: 0, queued: 1, connecting: 2, sending: 3, answering: 4, tunnel: 5 } as const;
 
 const nothing = new Uint8Array(0);
+/** To an OPTIONS whose Max-Forwards is used up. */
+const forwardedFarEnough: OwnAnswer = { status: 200, lines: nothing, body: nothing };
 
 /** What a connection tells of its client. */
 export interface ClientAddress {
@@ -173,13 +175,13 @@ export class Exchange implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
       return;
     }
     if (route.fixed !== null || route.redirect !== null) {
-      this.#answerAlone(route);
+      this.#answerAlone(route, route.fixed ?? route.redirect?.(request, this.#peer.scheme, this.#state.port));
       return;
     }
     if (maxForwards(head.method, request) === 0) {
       // It ends here (RFC 9110 §7.6.2). We reflect nothing: a TRACE would show what proxies before us added.
       if (head.method === Method.trace) this.refuse("request-method-unsupported", "TRACE, Max-Forwards 0");
-      else this.#answerOwn(lastForward);
+      else this.#answerAlone(route, forwardedFarEnough);
       return;
     }
     const destination = route.split === null ? route.destination : route.split(request, context.clock.wall());
@@ -529,9 +531,8 @@ export class Exchange implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
     return ms !== 0;
   }
 
-  #answerAlone(route: FoldedRoute): void {
+  #answerAlone(route: FoldedRoute, made: OwnAnswer | undefined): void {
     const { request } = this.#context;
-    const made = route.fixed ?? route.redirect?.(request, this.#peer.scheme, this.#state.port);
     if (made === undefined) {
       this.refuse("internal-error", "a route without an action");
       return;

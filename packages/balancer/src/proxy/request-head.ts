@@ -15,6 +15,7 @@ const trailersLines = latin1("Connection: TE\r\nTE: trailers\r\n");
 const upgradeLines = latin1("Connection: upgrade\r\nUpgrade: ");
 const requestIdName = latin1("X-Request-Id: ");
 const hostName = latin1("Host: ");
+const maxForwardsName = latin1("Max-Forwards: ");
 const cookieName = latin1("Cookie: ");
 const crlf = latin1("\r\n");
 
@@ -35,7 +36,7 @@ export let requestIdTo = 0;
 
 /** Builds the head into `out`; everything in `bytes` was checked by the codec. */
 export function buildRequestHead(bytes: Uint8Array, head: RequestHead, shape: HeadShape, out: HeadBuffer): void {
-  const { edits, ownCookie, target } = shape;
+  const { edits, maxForwards, ownCookie, target } = shape;
   const forwarding = edits === null ? shape.forwarding : edits.passing(shape.forwarding);
   // A line that is not plain may grow by one space.
   const room =
@@ -76,6 +77,7 @@ export function buildRequestHead(bytes: Uint8Array, head: RequestHead, shape: He
     let pass: boolean =
       (flag & shape.dropped) === 0 && (rule === 0 || (rule === 3 && trusted) || (rule === 2 && trusted && !keptId));
     if (edits !== null && edits.removes(bytes, fields, i)) pass = false;
+    if (maxForwards >= 0 && spells(bytes, places[k] as number, places[k + 1] as number, "max-forwards")) pass = false;
     if (pass && rule === 2) {
       // Only an id that is sane is kept: it will stand in logs.
       const length = (places[k + 3] as number) - (places[k + 2] as number);
@@ -121,6 +123,11 @@ export function buildRequestHead(bytes: Uint8Array, head: RequestHead, shape: He
       const own = latin1(shape.ownHost);
       at = copyBytes(to, at, own, 0, own.length);
     }
+    at = copyBytes(to, at, crlf, 0, 2);
+  }
+  if (maxForwards >= 0) {
+    at = copyBytes(to, at, maxForwardsName, 0, maxForwardsName.length);
+    at = writeDecimal(to, at, maxForwards);
     at = copyBytes(to, at, crlf, 0, 2);
   }
   if (head.framing === Framing.length) {

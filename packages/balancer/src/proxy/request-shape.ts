@@ -1,11 +1,12 @@
 // What becomes of a request head on its way upstream, decided from route, listener and peer; request-head.ts then writes it.
-import { FieldFlag, Framing, type RequestHead, TargetForm } from "@plimsoll/wire/http1";
+import { FieldFlag, Framing, Method, type RequestHead, TargetForm } from "@plimsoll/wire/http1";
 import { latin1 } from "../base/bytes.ts";
 import type { EngineContext } from "./engine-context.ts";
 import type { FoldedRoute } from "./folded-route.ts";
 import { type ForwardingLines, linesOfTrusted, type Sender } from "./forwarding.ts";
 import type { ListenerSnapshot } from "./listener-state.ts";
 import { forwardedPath } from "./route/canonical.ts";
+import type { RequestView } from "./route/view.ts";
 import type { HeaderEdits } from "./steps/header-edits.ts";
 
 /** Who the client is, as its connection tells. */
@@ -34,6 +35,8 @@ export interface HeadShape {
   ownCookie: string;
   /** Host for an HTTP/1.0 request that has none. */
   ownHost: string;
+  /** What is left of Max-Forwards; -1 = it is not there, or not ours to count (RFC 9110 §7.6.2: OPTIONS and TRACE only). */
+  maxForwards: number;
 }
 
 const asterisk = latin1("*");
@@ -48,6 +51,7 @@ const shape: HeadShape = {
   close: false,
   ownCookie: "",
   ownHost: "",
+  maxForwards: -1,
 };
 
 /** Decides about one request. `context.request` is set to it. The result is good until the next call. */
@@ -70,6 +74,7 @@ export function shapeRequest(
   // An Upgrade with a body could not become a tunnel: the protocol would change in the middle of it.
   shape.upgrade = head.upgrade && head.framing === Framing.none;
   shape.ownHost = context.name;
+  shape.maxForwards = Math.max(-1, maxForwards(head.method, request) - 1);
   return shape;
 }
 
@@ -92,4 +97,11 @@ function target(
   const wholeHost =
     head.form === TargetForm.absolute && head.pathStart === head.queryEnd && request.method() === "OPTIONS";
   return wholeHost ? asterisk : null;
+}
+
+/** How far an OPTIONS or TRACE may still go (RFC 9110 §7.6.2); 0 = it ends here; -1 = it does not say. */
+export function maxForwards(method: number, request: RequestView): number {
+  if (method !== Method.options && method !== Method.trace) return -1;
+  const value = request.header("max-forwards");
+  return value !== undefined && /^\d{1,9}$/.test(value) ? Number(value) : -1;
 }
