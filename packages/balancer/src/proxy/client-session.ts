@@ -444,7 +444,7 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
     const unsent = this.#connection.unsent();
     if (unsent >= 0 && unsent !== this.#unsent) {
       this.#unsent = unsent;
-      this.#watchReader();
+      this.#arm(this.#state.current.plan.timeouts.body);
       return;
     }
     this.exchange.clientGone("client-read-timeout", "");

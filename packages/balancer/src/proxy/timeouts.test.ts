@@ -159,6 +159,17 @@ describe("the client", () => {
     expectQuiet(stage);
   });
 
+  test("neither sends the rest of its body nor takes what is answered meanwhile: reset", () => {
+    const stage = stageWith();
+    const client = stage.asking(`${post}begun`);
+    client.room = 50;
+    stage.origin().send(`HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n${"x".repeat(5_000)}`);
+    stage.advance(clientTimes.body * 2 + 2 * late);
+    expect(stage.faults).toEqual({ "client-read-timeout": 1 });
+    expect(client.wasReset).toBeTrue();
+    expectQuiet(stage);
+  });
+
   test("takes a little now and then: it may go on", () => {
     const stage = stageWith();
     const client = stage.asking(get);
