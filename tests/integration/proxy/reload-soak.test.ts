@@ -62,16 +62,15 @@ async function live(under: EngineUnderTest, chance: Chance, name: string, rounds
   let client: Client | undefined;
   let good = 0;
   for (let round = 0; round < rounds; round++) {
-    client ??= await under.connect({ timeout: 4000 });
+    const current: Client = client ?? (await under.connect({ timeout: 4000 }));
     const id = `${name}-${round}`;
     try {
-      const whole = await oneOf(chance, lives)(client, chance, id);
-      if (whole) good++;
-      else client = undefined;
+      client = (await oneOf(chance, lives)(current, chance, id)) ? current : undefined;
+      good++;
     } catch (error) {
       // A connection that broke says what became of its request; anything else is a finding.
-      if (client.ending === "open" || !/closed|reset|did not come|inside|ends/.test(String(error))) throw error;
-      client.close();
+      if (current.ending === "open" || !/closed|reset|did not come|inside|ends/.test(String(error))) throw error;
+      current.close();
       client = undefined;
     }
     if (client?.ending !== "open") client = undefined;

@@ -6,13 +6,14 @@ import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import { eventually } from "@plimsoll/testbed/waiting";
 import { ok } from "@plimsoll/testbed/scripts";
+import type * as Ws from "ws";
 import type { ClientOptions, WebSocket as Socket, WebSocketServer as SocketServer } from "ws";
 import { type EngineUnderTest, startEngine } from "./engine-under-test.ts";
 
 // Bun puts something of its own in the place of the package's name; its file is what Node applications run.
 const { WebSocket, WebSocketServer } = (await import(
   fileURLToPath(new URL("wrapper.mjs", import.meta.resolve("ws/package.json")))
-)) as typeof import("ws");
+)) as typeof Ws;
 
 let http: Server;
 let sockets: SocketServer;
