@@ -1,8 +1,8 @@
 // Whether one endpoint is to be ejected, and why in a sentence: what it did lately, compared with its peers.
 import { formatDuration } from "../../base/units.ts";
 import type { OutlierPlan } from "../plan.ts";
-import { enoughEvidence, evidence, isFar, latencyOf, type Peers, slowness } from "./peers.ts";
-import { bad, Count, tries, type Counts } from "./window.ts";
+import { enoughEvidence, evidence, isFar, latencyOf, type Peers, slowness, type Tried } from "./peers.ts";
+import { bad, Count, tries, type Counts, type Window } from "./window.ts";
 
 /** Fewest tries and failures in the window that say something of a share. */
 const leastTries = 20;
@@ -19,9 +19,11 @@ const longRefusal = 10_000;
 
 /** What is known of one endpoint. */
 export interface Conduct {
-  readonly window: Counts;
+  readonly recent: Window;
   /** Failures since the last good answer, by kind. */
   readonly run: Counts;
+  /** What its peers did meanwhile. */
+  readonly othersMeanwhile: Tried;
   /** Wall-clock ms of the first refusal since anything was answered; 0 = none. */
   readonly refusedSince: number;
   /** Wall-clock ms since when it has been watched without a gap. */
@@ -54,60 +56,57 @@ export function judge(
 ): Judgement | null {
   if (peers.size < 2) return null;
   return (
-    judgeRun(conduct, peers, plan) ??
-    (probed ? null : judgeRefusals(conduct, peers, plan, now)) ??
+    judgeRun(conduct, plan) ??
+    (probed ? null : judgeRefusals(conduct, plan, now)) ??
     judgeShare(conduct, peers) ??
     judgeLatency(conduct, peers, plan, now)
   );
 }
 
-function judgeRun({ window, run }: Conduct, peers: Peers, { consecutive }: OutlierPlan): Judgement | null {
+function judgeRun({ run, othersMeanwhile }: Conduct, { consecutive }: OutlierPlan): Judgement | null {
   const length = bad(run);
   if (consecutive === 0 || length < consecutive) return null;
-  const usual = peers.usualShare(window);
-  const weight = evidence(length, length, usual);
-  if (weight < enoughEvidence || !isFar(1, usual)) return null;
-  const reason = `${length} tries in a row failed (${kinds(run)}), ${comparison(window, peers)}`;
+  const own = { tries: length, bad: length };
+  const weight = evidence(own, othersMeanwhile);
+  if (weight < enoughEvidence || !isFar(own, othersMeanwhile)) return null;
+  const reason = `${length} tries in a row failed (${kinds(run)}), ${comparison(othersMeanwhile)}`;
   return { ground: "run", reason, weight: 1e6 + weight, unreachable: run[Count.connects]! * 2 > length };
 }
 
 function judgeRefusals(
-  { window, run, refusedSince }: Conduct,
-  peers: Peers,
+  { run, othersMeanwhile, refusedSince }: Conduct,
   { consecutive }: OutlierPlan,
   now: number,
 ): Judgement | null {
   const refusals = run[Count.refusals]!;
   if (consecutive === 0 || refusals < consecutive || refusedSince === 0 || now - refusedSince < longRefusal)
     return null;
-  const others = peers.others(window);
-  if (others.tries - others.bad <= 0) return null;
+  if (othersMeanwhile.tries - othersMeanwhile.bad <= 0) return null;
   const reason = `it refused every connection for ${formatDuration(Math.round((now - refusedSince) / 1000) * 1000)}`;
   return { ground: "refused", reason, weight: 1e6, unreachable: true };
 }
 
-function judgeShare({ window }: Conduct, peers: Peers): Judgement | null {
-  const count = tries(window);
-  const failed = bad(window);
-  if (count < leastTries || failed < leastBad) return null;
-  const usual = peers.usualShare(window);
-  const weight = evidence(failed, count, usual);
-  if (weight < enoughEvidence || !isFar(failed / count, usual)) return null;
-  const reason = `${failed} of its last ${count} tries failed (${kinds(window)}), ${comparison(window, peers)}`;
-  return { ground: "share", reason, weight, unreachable: window[Count.connects]! * 2 > failed };
+function judgeShare({ recent }: Conduct, peers: Peers): Judgement | null {
+  const own = { tries: tries(recent.sums), bad: bad(recent.sums) };
+  if (own.tries < leastTries || own.bad < leastBad) return null;
+  const others = peers.othersAlike(recent);
+  const weight = evidence(own, others);
+  if (others.tries <= 0 || weight < enoughEvidence || !isFar(own, others)) return null;
+  const reason = `${own.bad} of its last ${own.tries} tries failed (${kinds(recent.sums)}), ${comparison(peers.others(recent))}`;
+  return { ground: "share", reason, weight, unreachable: recent.sums[Count.connects]! * 2 > own.bad };
 }
 
 function judgeLatency(
-  { window, watchedSince }: Conduct,
+  { recent, watchedSince }: Conduct,
   peers: Peers,
   plan: OutlierPlan,
   now: number,
 ): Judgement | null {
   if (plan.latency === 0 || now - watchedSince < leastWatched) return null;
-  const own = latencyOf(window);
+  const own = latencyOf(recent.sums);
   if (own.count < leastTimed) return null;
-  const usual = peers.usualLatency(window);
-  if (usual === null) return null;
+  const usual = peers.latencyAlike(recent);
+  if (usual === null || usual.count < leastTimed) return null;
   const [ms, usualMs] = [Math.exp(own.mean), Math.exp(usual.mean)];
   if (ms < usualMs * plan.latency || ms < usualMs + leastSlower) return null;
   const weight = slowness(own, usual);
@@ -116,9 +115,8 @@ function judgeLatency(
   return { ground: "slow", reason, weight: Math.min(weight, 1), unreachable: false };
 }
 
-function comparison(window: Counts, peers: Peers): string {
-  const others = peers.others(window);
-  return others.tries === 0 ? "and nothing is known of its peers" : `${others.bad} of its peers' ${others.tries}`;
+function comparison({ tries: count, bad: failed }: Tried): string {
+  return count <= 0 ? "and its peers were not asked" : `${failed} of its peers' ${count}`;
 }
 
 function kinds(counts: Counts): string {

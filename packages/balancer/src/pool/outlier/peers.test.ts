@@ -1,7 +1,8 @@
-// The comparison alone: evidence, distance, and what is usual among peers.
+// The comparison alone: evidence, distance, and what peers did at the same time.
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { enoughEvidence, evidence, isFar, latencyOf, Peers, slowness } from "./peers.ts";
+import { seeded } from "../fixtures.ts";
+import { enoughEvidence, evidence, isFar, latencyOf, Peers, slowness, type Tried } from "./peers.ts";
 import { Count, type Counts, Window } from "./window.ts";
 
 function counts(good: number, errors: number, over: Partial<Record<keyof typeof Count, number>> = {}): Counts {
@@ -23,95 +24,117 @@ function timed(count: number, ms: number, spread = 1.2): Counts {
   });
 }
 
-/** The chance of `bad` or more of `count` at a share of `usual`. */
-function tail(bad: number, count: number, usual: number): number {
-  let total = 0;
-  for (let k = bad; k <= count; k++) {
-    let log = k * Math.log(usual) + (count - k) * Math.log(1 - usual);
-    for (let i = 0; i < k; i++) log += Math.log(count - i) - Math.log(i + 1);
-    total += Math.exp(log);
-  }
-  return total;
+/** A window of one bucket. */
+function window(...all: Counts[]): Window {
+  const made = new Window();
+  for (const [at, each] of all.entries()) made.add(at * 5_000, each);
+  return made;
+}
+
+function tried(tries: number, bad: number): Tried {
+  return { tries, bad };
 }
 
 describe("evidence", () => {
-  test("never overstates: chance alone reaches it no more often than it says", () => {
-    const usual = fc.double({ min: 0.001, max: 0.9, noNaN: true });
+  test("a run of five is enough beside sixty that went well, and not beside ten, or where a third fails", () => {
+    expect(evidence(tried(5, 5), tried(60, 0))).toBeGreaterThan(enoughEvidence);
+    expect(evidence(tried(5, 5), tried(10, 0))).toBeLessThan(enoughEvidence);
+    expect(evidence(tried(5, 5), tried(600, 200))).toBeLessThan(enoughEvidence);
+    expect(evidence(tried(16, 16), tried(600, 200))).toBeGreaterThan(enoughEvidence);
+  });
+
+  test("there is none against those who do no worse", () => {
+    const count = fc.integer({ min: 0, max: 1_000 });
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 200 }), fc.double({ min: 0, max: 1, noNaN: true }), usual, (n, part, p) => {
-        const bad = Math.round(n * part);
-        return tail(bad, n, p) <= Math.exp(-evidence(bad, n, p)) * (1 + 1e-9);
+      fc.property(count, count, count, count, (good, bad, goodOthers, badOthers) => {
+        const own = tried(good + bad, bad);
+        const others = tried(goodOthers + badOthers, badOthers);
+        const nats = evidence(own, others);
+        if (nats < 0 || !Number.isFinite(nats)) return false;
+        return others.tries === 0 || own.bad * others.tries > others.bad * own.tries || nats === 0;
       }),
     );
   });
 
-  test("a run of five is enough where nearly nothing fails, and not where a fifth does", () => {
-    expect(evidence(5, 5, 1 / 60)).toBeGreaterThan(enoughEvidence);
-    expect(evidence(5, 5, 0.2)).toBeLessThan(enoughEvidence);
-    expect(evidence(100, 100, 1)).toBe(0);
-    expect(evidence(1, 100, 0.02)).toBe(0);
-    expect(evidence(0, 0, 0.02)).toBe(0);
+  test("with nobody asked, twenty in a row are not enough, and twenty-one are", () => {
+    expect(evidence(tried(20, 20), tried(0, 0))).toBeLessThan(enoughEvidence);
+    expect(evidence(tried(21, 21), tried(0, 0))).toBeGreaterThan(enoughEvidence);
+    expect(evidence(tried(100, 40), tried(0, 0))).toBe(0);
+  });
+
+  test("chance exceeds it about as rarely as it says, for shares and sizes of all kinds", () => {
+    const random = seeded(20);
+    let exceeded = 0;
+    const times = 60_000;
+    for (let i = 0; i < times; i++) {
+      const share = random() * 0.8 + 0.02;
+      const draw = (count: number) => {
+        let bad = 0;
+        for (let k = 0; k < count; k++) if (random() < share) bad++;
+        return tried(count, bad);
+      };
+      // Five nats: half a chi-square of 10, one in 1,280 on the upper side. Small counts come a little more often.
+      if (evidence(draw(5 + Math.floor(random() * 60)), draw(5 + Math.floor(random() * 120))) > 5) exceeded++;
+    }
+    expect(exceeded).toBeLessThan((times / 1_280) * 1.6);
   });
 
   test("what is certain need not matter: 3 % beside 1 % is not far", () => {
-    expect(evidence(3_000, 100_000, 0.01)).toBeGreaterThan(enoughEvidence);
-    expect(isFar(0.03, 0.01)).toBe(false);
-    expect(isFar(0.2, 0.01)).toBe(true);
-    expect(isFar(0.25, 0.1)).toBe(false);
-    expect(isFar(1, 0.5)).toBe(true);
-    expect(isFar(1, 0.95)).toBe(false);
+    expect(evidence(tried(100_000, 3_000), tried(100_000, 1_000))).toBeGreaterThan(enoughEvidence);
+    expect(isFar(tried(100, 3), tried(100, 1))).toBe(false);
+    expect(isFar(tried(100, 20), tried(100, 1))).toBe(true);
+    expect(isFar(tried(100, 25), tried(100, 10))).toBe(false);
+    expect(isFar(tried(100, 100), tried(100, 50))).toBe(true);
+    expect(isFar(tried(100, 100), tried(100, 95))).toBe(false);
+    expect(isFar(tried(100, 100), tried(0, 0))).toBe(true);
   });
 });
 
-describe("what is usual", () => {
-  test("is no less than one failure more than was seen", () => {
-    const sick = counts(0, 5);
-    expect(new Peers([sick, counts(30, 0), counts(28, 0)]).usualShare(sick)).toBe(1 / 60);
+describe("others alike", () => {
+  test("are all but the one that is compared", () => {
+    const one = window(counts(10, 30));
+    const peers = new Peers([one, window(counts(40, 0)), window(counts(36, 4))]);
+    expect(peers.others(one)).toEqual({ tries: 80, bad: 4 });
+    expect(peers.othersAlike(one)).toEqual({ tries: 80, bad: 4 });
   });
 
-  test("with nobody asked it is a half", () => {
-    const sick = counts(0, 30);
-    expect(new Peers([sick, counts(0, 0)]).usualShare(sick)).toBe(0.5);
+  test("one that came back into an outage of all is no worse than they were in it", () => {
+    // Three quiet buckets, then everything fails. The one that came back has seen nothing else.
+    const long = () => window(counts(100, 0), counts(100, 0), counts(100, 0), counts(0, 100));
+    const back = window(counts(0, 0), counts(0, 0), counts(0, 0), counts(0, 30));
+    const peers = new Peers([back, long(), long()]);
+    expect(peers.others(back).bad / peers.others(back).tries).toBe(0.25);
+    const alike = peers.othersAlike(back);
+    expect(alike.bad / alike.tries).toBe(1);
+    expect(isFar(tried(30, 30), alike)).toBe(false);
   });
 
-  test("is the middle one's: in a pool of three a sick peer excuses nobody, and in one of five two do not", () => {
-    const sick = counts(0, 40);
-    expect(new Peers([sick, counts(0, 40), counts(40, 0)]).usualShare(sick)).toBe(0.25);
-    const five = [sick, counts(0, 50), counts(40, 0), counts(40, 0), counts(40, 0)];
-    expect(new Peers(five).usualShare(sick)).toBeCloseTo(50 / 170 / 2);
+  test("with nobody asked there are none", () => {
+    const one = window(counts(3, 30));
+    expect(new Peers([one, window(counts(0, 0))]).othersAlike(one)).toEqual({ tries: 0, bad: 0 });
   });
 
-  test("one URL that fails everywhere is usual", () => {
-    const one = counts(70, 30);
-    expect(new Peers([one, counts(66, 34), counts(72, 28), counts(70, 30)]).usualShare(one)).toBeCloseTo(0.3);
-  });
-
-  test("leaves out the one that is compared, and nobody else", () => {
-    const share = fc.tuple(fc.integer({ min: 0, max: 50 }), fc.integer({ min: 0, max: 50 }));
+  test("never have less than no failures, or more than tries", () => {
+    const bucket = fc.tuple(fc.nat(9), fc.nat(9)).map(([good, errors]) => counts(good, errors));
+    const life = fc.array(bucket, { minLength: 1, maxLength: 9 }).map((all) => window(...all));
     fc.assert(
-      fc.property(fc.array(share, { minLength: 2, maxLength: 9 }), fc.nat(), (list, pick) => {
-        const windows = list.map(([good, errors]) => counts(good, errors));
-        const at = pick % windows.length;
-        const rest = windows.filter((_, index) => index !== at);
-        const asked = rest.filter((each) => each[Count.good]! + each[Count.errors]! > 0);
-        const usual = new Peers(windows).usualShare(windows[at]!);
-        if (asked.length === 0) return usual === 0.5;
-        const shares = asked.map((each) => each[Count.errors]! / (each[Count.good]! + each[Count.errors]!));
-        const middle = shares.sort((a, b) => a - b)[(shares.length - 1) >> 1]!;
-        const bad = asked.reduce((sum, each) => sum + each[Count.errors]!, 0);
-        const tries = asked.reduce((sum, each) => sum + each[Count.good]! + each[Count.errors]!, 0);
-        return Math.abs(usual - Math.min(1, Math.max(middle, bad / tries / 2, 1 / (tries + 2)))) < 1e-12;
+      fc.property(fc.array(life, { minLength: 2, maxLength: 6 }), (windows) => {
+        const peers = new Peers(windows);
+        return windows.every((one) => {
+          const { tries, bad } = peers.othersAlike(one);
+          return bad >= 0 && bad <= tries * (1 + 1e-9);
+        });
       }),
     );
   });
 });
 
 describe("latency", () => {
-  test("is told apart by factors, and of two peers the slower one is usual", () => {
-    const slow = timed(50, 900);
-    const peers = new Peers([slow, timed(50, 20), timed(50, 40)]);
-    expect(Math.exp(peers.usualLatency(slow)!.mean)).toBeCloseTo(40);
-    expect(slowness(latencyOf(slow), peers.usualLatency(slow)!)).toBeGreaterThan(20);
+  test("is told apart by factors", () => {
+    const slow = window(timed(50, 900));
+    const peers = new Peers([slow, window(timed(50, 20)), window(timed(50, 45))]);
+    expect(Math.exp(peers.latencyAlike(slow)!.mean)).toBeCloseTo(30);
+    expect(slowness(latencyOf(slow.sums), peers.latencyAlike(slow)!)).toBeGreaterThan(20);
   });
 
   test("twice as slow is not slow, and few answers prove little", () => {
@@ -119,10 +142,16 @@ describe("latency", () => {
     expect(slowness(latencyOf(timed(3, 400, 10)), latencyOf(timed(1_000, 40, 10)))).toBeLessThan(2);
   });
 
-  test("peers of whom little is known do not count", () => {
-    const slow = timed(50, 900);
-    expect(new Peers([slow, timed(9, 20)]).usualLatency(slow)).toBeNull();
-    expect(new Peers([slow]).usualLatency(slow)).toBeNull();
+  test("one that came back while all are slow is not slower than they are", () => {
+    const long = () => window(timed(100, 20), timed(100, 20), timed(100, 2_000));
+    const back = window(counts(0, 0), counts(0, 0), timed(40, 2_000));
+    expect(Math.exp(new Peers([back, long(), long()]).latencyAlike(back)!.mean)).toBeCloseTo(2_000);
+  });
+
+  test("with no timed answers of others there is nothing to compare", () => {
+    const slow = window(timed(50, 900));
+    expect(new Peers([slow, window(counts(9, 0))]).latencyAlike(slow)).toBeNull();
+    expect(new Peers([slow]).latencyAlike(slow)).toBeNull();
   });
 });
 

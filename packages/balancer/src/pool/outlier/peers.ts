@@ -1,20 +1,26 @@
 // How an endpoint's peers do, and whether it is far from them. A fixed threshold ejects everybody when one URL fails
 // everywhere, and a share of a pool of three is nobody: so each is compared with the others, and must be worse by more than
-// chance explains.
-import { bad, Count, tries, type Counts } from "./window.ts";
+// chance explains. Like is compared with like: what an endpoint did in five seconds with what the others did in the same
+// five. Otherwise one that came back a moment ago would be blamed for an outage that it shares with all, only because it has no
+// better past to dilute it with.
+import { bad, buckets, Count, tries, type Counts, type Window } from "./window.ts";
 
 /**
- * Nats of evidence that eject: chance alone would produce as much about once in a million comparisons. An endpoint
- * is compared every second, and half of a pool may be ejected at a time.
+ * Nats of evidence that eject: chance alone exceeds them about once in ten million comparisons (the statistic is half a
+ * chi-square of one degree). An endpoint is compared every second.
  */
 export const enoughEvidence = 14;
 /** How much worse than its peers a share of failures must be, as a factor and in points. */
 const farFactor = 3;
 const farPoints = 0.1;
-/** Fewer timed answers than this say nothing of a peer's latency. */
-const leastTimed = 10;
 /** Smallest variance of logarithms that is believed: answers that all take the same time still come in a millisecond's steps. */
 const leastVariance = 0.01;
+
+/** Some tries, and how many of them failed. */
+export interface Tried {
+  readonly tries: number;
+  readonly bad: number;
+}
 
 /** Mean and variance of the logarithms of latencies. */
 export interface Latency {
@@ -25,96 +31,100 @@ export interface Latency {
 
 /** Those that are compared with each other: of one pool and tier, in rotation. */
 export class Peers {
-  readonly #windows: readonly Counts[];
-  /** Shares of failures of those that were asked, ascending. */
-  readonly #shares: Float64Array;
-  /** Those with enough timed answers, by mean. */
-  readonly #latencies: readonly Latency[];
-  #tries = 0;
-  #bad = 0;
+  readonly size: number;
+  readonly #sums = new Float64Array(Count.size);
+  /** Sums of all, bucket by bucket. */
+  readonly #buckets = new Float64Array(buckets * Count.size);
 
-  constructor(windows: readonly Counts[]) {
-    this.#windows = windows;
-    const shares: number[] = [];
-    const latencies: Latency[] = [];
+  constructor(windows: readonly Window[]) {
+    this.size = windows.length;
     for (const window of windows) {
-      const count = tries(window);
-      if (count === 0) continue;
-      this.#tries += count;
-      this.#bad += bad(window);
-      shares.push(bad(window) / count);
-      const latency = latencyOf(window);
-      if (latency.count >= leastTimed) latencies.push(latency);
+      for (let kind = 0; kind < Count.size; kind++) {
+        this.#sums[kind]! += window.sums[kind]!;
+        for (let at = 0; at < buckets; at++) this.#buckets[at * Count.size + kind]! += window.in(at, kind);
+      }
     }
-    this.#shares = Float64Array.from(shares).sort();
-    this.#latencies = latencies.sort((a, b) => a.mean - b.mean);
-  }
-
-  get size(): number {
-    return this.#windows.length;
   }
 
   /** Tries and failures of all but one. */
-  others(one: Counts): { readonly tries: number; readonly bad: number } {
-    return { tries: this.#tries - tries(one), bad: this.#bad - bad(one) };
+  others({ sums }: Window): Tried {
+    return { tries: tries(this.#sums) - tries(sums), bad: bad(this.#sums) - bad(sums) };
   }
 
-  /**
-   * The share of failures that is usual where `one` is not: the middle one of its peers' (of two middle ones the better, so
-   * that in a pool of three one sick peer does not excuse another), but no less than half of all of theirs together and
-   * no less than one failure more than were seen. With no peer asked it is a half: only a long run says anything then.
-   */
-  usualShare(one: Counts): number {
+  /** The same, as if the others had been asked when `one` was: a share of theirs that can be laid beside its own. */
+  othersAlike(one: Window): Tried {
     const others = this.others(one);
-    if (others.tries <= 0) return 0.5;
-    const own = tries(one);
-    const middle = own === 0 ? lowerMiddle(this.#shares, -1) : lowerMiddle(this.#shares, bad(one) / own);
-    return Math.min(1, Math.max(middle, others.bad / others.tries / 2, 1 / (others.tries + 2)));
+    const own = tries(one.sums);
+    if (others.tries <= 0 || own === 0) return others;
+    let expected = 0;
+    for (let at = 0; at < buckets; at++) {
+      const [ownTries, ownBad] = triedIn((kind) => one.in(at, kind));
+      if (ownTries === 0) continue;
+      const [allTries, allBad] = triedIn((kind) => this.#buckets[at * Count.size + kind]!);
+      const rest = allTries - ownTries;
+      // Where nobody else was asked, what they do on the whole has to do.
+      expected += ownTries * (rest > 0 ? (allBad - ownBad) / rest : others.bad / others.tries);
+    }
+    return { tries: others.tries, bad: (others.tries * expected) / own };
   }
 
-  /** The peer in the middle by latency, of two the slower one; null when there is none with enough answers. */
-  usualLatency(one: Counts): Latency | null {
-    const latencies = this.#latencies;
-    const own = latencyOf(one);
-    const at = own.count >= leastTimed ? latencies.findIndex((each) => each.mean === own.mean) : -1;
-    const size = latencies.length - (at >= 0 ? 1 : 0);
-    if (size === 0) return null;
-    const middle = size >> 1;
-    return latencies[at >= 0 && at <= middle ? middle + 1 : middle]!;
+  /** Latency of all but one, as if they had been asked when `one` was; null when nothing is known of it. */
+  latencyAlike(one: Window): Latency | null {
+    const own = one.sums[Count.timed]!;
+    const rest = new Float64Array(Count.size);
+    for (let kind = 0; kind < Count.size; kind++) rest[kind] = this.#sums[kind]! - one.sums[kind]!;
+    const others = latencyOf(rest);
+    if (own === 0 || others.count <= 0) return null;
+    let expected = 0;
+    for (let at = 0; at < buckets; at++) {
+      const ownTimed = one.in(at, Count.timed);
+      if (ownTimed === 0) continue;
+      const timed = this.#buckets[at * Count.size + Count.timed]! - ownTimed;
+      const logs = this.#buckets[at * Count.size + Count.logs]! - one.in(at, Count.logs);
+      expected += ownTimed * (timed > 0 ? logs / timed : others.mean);
+    }
+    return { ...others, mean: expected / own };
   }
 }
 
-/** The middle of ascending values without one that equals `without`; of two middle ones the lower. */
-function lowerMiddle(ascending: Float64Array, without: number): number {
-  const at = ascending.indexOf(without);
-  const size = ascending.length - (at >= 0 ? 1 : 0);
-  const middle = (size - 1) >> 1;
-  return ascending[at >= 0 && at <= middle ? middle + 1 : middle]!;
+function triedIn(count: (kind: number) => number): [tries: number, bad: number] {
+  const failed = count(Count.errors) + count(Count.resets) + count(Count.timeouts) + count(Count.connects);
+  return [failed + count(Count.good), failed];
 }
 
 /**
- * Evidence in nats that `bad` of `count` comes from more than chance at the share `usual`: Chernoff's bound, which never
- * overstates it, and holds for five tries as for five million.
+ * Evidence in nats that `own` fails more often than `others`: the logarithm of how much better two shares explain what was
+ * seen than one does. It asks for both: of what others few are known, little can be held against anybody. Where nothing is
+ * known of them, half of all is taken to fail, so that only a long run says anything.
  */
-export function evidence(bad: number, count: number, usual: number): number {
-  if (count === 0 || usual >= 1) return 0;
-  const share = bad / count;
-  if (share <= usual) return 0;
-  const hit = share * Math.log(share / usual);
+export function evidence(own: Tried, others: Tried): number {
+  if (own.tries === 0) return 0;
+  if (others.tries <= 0) return own.bad * 2 <= own.tries ? 0 : divergence(own, 0.5);
+  if (own.bad * others.tries <= others.bad * own.tries) return 0;
+  const common = (own.bad + others.bad) / (own.tries + others.tries);
+  return divergence(own, common) + divergence(others, common);
+}
+
+/** Nats by which a share of one's own explains what was seen better than the share `usual`. */
+function divergence({ tries: count, bad: failed }: Tried, usual: number): number {
+  const share = failed / count;
+  const hit = share > 0 ? share * Math.log(share / usual) : 0;
   const miss = share < 1 ? (1 - share) * Math.log((1 - share) / (1 - usual)) : 0;
   return count * (hit + miss);
 }
 
 /** Whether a share of failures is worse by an amount that matters, however certain a smaller one may be. */
-export function isFar(share: number, usual: number): boolean {
+export function isFar(own: Tried, others: Tried): boolean {
+  const share = own.bad / own.tries;
+  const usual = others.tries > 0 ? others.bad / others.tries : 0.5;
   return share >= Math.min(1, usual * farFactor) && share >= usual + farPoints;
 }
 
-export function latencyOf(window: Counts): Latency {
-  const count = window[Count.timed]!;
-  if (count === 0) return { mean: 0, variance: 0, count };
-  const mean = window[Count.logs]! / count;
-  return { mean, variance: Math.max(leastVariance, window[Count.logSquares]! / count - mean * mean), count };
+export function latencyOf(counts: Counts): Latency {
+  const count = counts[Count.timed]!;
+  if (count <= 0) return { mean: 0, variance: 0, count: 0 };
+  const mean = counts[Count.logs]! / count;
+  return { mean, variance: Math.max(leastVariance, counts[Count.logSquares]! / count - mean * mean), count };
 }
 
 /**

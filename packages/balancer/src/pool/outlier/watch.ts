@@ -2,7 +2,7 @@
 // back. Pure apart from what it remembers: counts and time are arguments, what follows from a decision is the caller's.
 import type { OutlierPlan } from "../plan.ts";
 import { judge, type Conduct, type Judgement } from "./judgement.ts";
-import { latencyOf, Peers } from "./peers.ts";
+import { latencyOf, Peers, type Tried } from "./peers.ts";
 import { bad, Count, tries, Window, type Counts } from "./window.ts";
 
 /** An endpoint as it is at the moment of a review. */
@@ -39,9 +39,12 @@ interface Placed {
 
 interface Entry extends Conduct {
   member: Member;
+  /** Its totals at the last review, and what came since. */
   readonly last: Counts;
-  readonly recent: Window;
-  run: Counts;
+  readonly delta: Counts;
+  /** Tries and failures of its whole tier when its run of failures began. */
+  runFrom: Tried;
+  othersMeanwhile: Tried;
   /** Wall-clock ms of the last failure. */
   failedAt: number;
   refusedSince: number;
@@ -57,6 +60,7 @@ interface Entry extends Conduct {
   meanThen: number;
 }
 
+const nothing: Tried = { tries: 0, bad: 0 };
 /** A run of failures that long ago (ms) says nothing of today. */
 const staleRun = 300_000;
 
@@ -68,7 +72,8 @@ export function mostEjected(size: number, share: number): number {
 
 export class OutlierWatch {
   readonly #entries = new Map<number, Entry>();
-  readonly #delta = new Float64Array(Count.size);
+  /** Tries and failures of each tier, primaries and backups, since the beginning. */
+  readonly #tiers: [primaries: Tried, backups: Tried] = [nothing, nothing];
   /** Until then nobody is ejected for shares or latency: they turned out to belong to requests. */
   #holdUntil = 0;
 
@@ -108,14 +113,24 @@ export class OutlierWatch {
       entry.member = member;
       if (member.willing && !entry.willing) begin(entry, now);
       entry.willing = member.willing;
-      const delta = this.#delta;
+      const { delta } = entry;
       for (let i = 0; i < Count.size; i++) {
         // Logarithms of what is faster than a millisecond are below zero; all else only grows, or began again.
         const change = member.totals[i]! - entry.last[i]!;
         delta[i] = change >= 0 || i === Count.logs ? change : 0;
         entry.last[i] = member.totals[i]!;
       }
-      if (entry.placed === null && entry.willing) learn(entry, delta, now);
+    }
+    const learning = [...this.#entries.values()].filter((entry) => entry.willing && entry.placed === null);
+    for (const at of [0, 1] as const) {
+      const tier = learning.filter(({ member }) => member.backup === (at === 1));
+      const before = this.#tiers[at];
+      const after = {
+        tries: tier.reduce((sum, { delta }) => sum + tries(delta), before.tries),
+        bad: tier.reduce((sum, { delta }) => sum + bad(delta), before.bad),
+      };
+      this.#tiers[at] = after;
+      for (const entry of tier) learn(entry, before, after, now);
     }
   }
 
@@ -151,7 +166,7 @@ export class OutlierWatch {
     // Somebody must be left to take the work.
     let places = Math.min(room, inside.length - 1);
     if (places <= 0) return;
-    const peers = new Peers(inside.map((entry) => entry.window));
+    const peers = new Peers(inside.map((entry) => entry.recent));
     const suspects = inside
       .flatMap((entry) => {
         const judgement = judge(entry, peers, plan, probed, now);
@@ -182,11 +197,11 @@ export class OutlierWatch {
     plan: OutlierPlan,
     decisions: Decision[],
   ): boolean {
-    const count = tries(entry.window);
+    const count = tries(entry.recent.sums);
     const wasThere =
       judgement.ground === "share"
-        ? entry.shareThen * 2 >= bad(entry.window) / count
-        : latencyOf(entry.window).mean - entry.meanThen < Math.LN2;
+        ? entry.shareThen * 2 >= bad(entry.recent.sums) / count
+        : latencyOf(entry.recent.sums).mean - entry.meanThen < Math.LN2;
     if (wasThere) return false;
     const sources = tier.filter(({ placed }) => {
       if (placed === null || placed.judgement.unreachable) return false;
@@ -230,13 +245,14 @@ export class OutlierWatch {
 }
 
 function fresh(member: Member, now: number): Entry {
-  const recent = new Window();
   return {
     member,
     last: Float64Array.from(member.totals),
-    recent,
-    window: recent.sums,
+    delta: new Float64Array(Count.size),
+    recent: new Window(),
     run: new Float64Array(Count.size),
+    runFrom: nothing,
+    othersMeanwhile: nothing,
     failedAt: 0,
     refusedSince: 0,
     watchedSince: now,
@@ -259,19 +275,25 @@ function begin(entry: Entry, now: number): void {
   entry.forgetAt = 0;
 }
 
-function learn(entry: Entry, delta: Counts, now: number): void {
-  const { run } = entry;
+/** `before` and `after` are the tier's counts at the last review and at this one. */
+function learn(entry: Entry, before: Tried, after: Tried, now: number): void {
+  const { run, delta } = entry;
   entry.recent.add(now, delta);
   const failed = bad(delta) + delta[Count.refusals]!;
   // In a second in which anything went well the order of things is not known: no run is counted from it.
-  if (delta[Count.good]! > 0 || (failed > 0 && now - entry.failedAt > staleRun)) {
+  const interrupted = delta[Count.good]! > 0;
+  if (interrupted || (failed > 0 && now - entry.failedAt > staleRun)) {
     run.fill(0);
     entry.refusedSince = 0;
   }
-  if (failed === 0) return;
-  entry.failedAt = now;
-  if (delta[Count.good]! > 0) return;
+  if (failed > 0) entry.failedAt = now;
+  if (interrupted) return;
+  if (bad(run) + run[Count.refusals]! === 0) entry.runFrom = before;
   for (let i = 0; i < Count.size; i++) run[i]! += delta[i]!;
+  const own = bad(run);
+  const { tries: fromTries, bad: fromBad } = entry.runFrom;
+  entry.othersMeanwhile = { tries: after.tries - fromTries - own, bad: after.bad - fromBad - own };
+  if (failed === 0) return;
   if (bad(delta) > 0) {
     // It listens.
     run[Count.refusals] = 0;
@@ -281,9 +303,9 @@ function learn(entry: Entry, delta: Counts, now: number): void {
 
 /** Keeps how things stand, for comparing once a peer is out. */
 function note(entry: Entry): void {
-  const count = tries(entry.window);
-  entry.shareThen = count === 0 ? 0 : bad(entry.window) / count;
-  entry.meanThen = latencyOf(entry.window).mean;
+  const count = tries(entry.recent.sums);
+  entry.shareThen = count === 0 ? 0 : bad(entry.recent.sums) / count;
+  entry.meanThen = latencyOf(entry.recent.sums).mean;
 }
 
 function from(entry: Entry): number {

@@ -19,11 +19,10 @@ export const Count = {
 /** Counts by `Count`. */
 export type Counts = Float64Array;
 
-const buckets = 6;
-/** Ms of one bucket. */
+/** How many buckets make a window of half a minute. */
+export const buckets = 6;
+/** Ms of one bucket. Its bounds are the same for all windows, so that what happened at the same time can be compared. */
 const length = 5_000;
-/** Ms that a window looks back, the bucket being filled included. */
-export const windowLength = buckets * length;
 
 export class Window {
   /** Everything in the window. */
@@ -42,6 +41,11 @@ export class Window {
       this.#buckets[first + i]! += count;
       this.sums[i]! += count;
     }
+  }
+
+  /** One count of one bucket, 0 to `buckets`; the order of buckets says nothing. */
+  in(bucket: number, kind: number): number {
+    return this.#buckets[bucket * Count.size + kind]!;
   }
 
   clear(): void {
