@@ -1,4 +1,7 @@
 // The status of a running balancer, asked for and shown.
+import { formatDuration } from "@plimsoll/balancer/src/base/units.ts";
+import type { DrainWindow } from "@plimsoll/balancer/src/control/drain-window.ts";
+import { counted, type DrainFacts } from "@plimsoll/balancer/src/control/drains.ts";
 import type { Status } from "@plimsoll/balancer/src/control/status.ts";
 import { adminError, askAdmin } from "./admin-client.ts";
 import { CommandError } from "./spec.ts";
@@ -27,19 +30,55 @@ export function renderStatus(status: Status): string {
     lines.push(
       "",
       ...table([
-        [`POOL ${pool.name}`, "STATE", "IN FLIGHT", "REQUESTS", "FAILURES", "REASON"],
+        [`POOL ${pool.name}`, "STATE", "IN FLIGHT", "TUNNELS", "REQUESTS", "FAILURES", "REASON"],
         ...pool.endpoints.map((each) => [
           each.id,
           each.state,
           each.inFlight,
+          each.tunnels,
           each.requests,
           each.failures,
-          each.reason,
+          each.reason + drainNote(each.drain),
+        ]),
+      ]),
+      `drain window ${windowNote(pool.drain)}`,
+    );
+  }
+  if (status.leaving.length > 0) {
+    lines.push(
+      "",
+      ...table([
+        ["LEFT THE CONFIGURATION", "IN FLIGHT", "TUNNELS", "DRAIN"],
+        ...status.leaving.map((each) => [
+          `${each.pool}/${each.id}`,
+          each.exchanges + each.tunnels,
+          each.tunnels,
+          drainNote(each).slice(2),
         ]),
       ]),
     );
   }
   return `${lines.join("\n")}\n`;
+}
+
+/** "; empty", "; 12s left", and what was cut. */
+function drainNote(drain: DrainFacts | null): string {
+  if (drain === null) return "";
+  const { exchanges, tunnels } = drain.cut;
+  const cut = exchanges + tunnels === 0 ? "" : `, ${counted(exchanges, tunnels)} cut`;
+  return `; ${drain.empty ? "empty" : `${seconds(drain.until - Date.now())} left`}${cut}`;
+}
+
+/** "30s; longest request seen 400ms", "auto: 5s; longest request seen 400ms". */
+function windowNote({ configured, window, longestSeen }: DrainWindow): string {
+  const seen =
+    longestSeen === 0 ? "no request seen yet" : `longest request seen ${formatDuration(Math.ceil(longestSeen))}`;
+  return `${configured === "auto" ? "auto: " : ""}${formatDuration(window)}; ${seen}`;
+}
+
+/** Whole seconds of a time in ms, as the configuration writes them. */
+export function seconds(ms: number): string {
+  return formatDuration(Math.max(0, Math.round(ms / 1000)) * 1000);
 }
 
 /** Columns as wide as they need to be; numbers to the right. */

@@ -78,7 +78,7 @@ describe("a running balancer", () => {
     const drained = await call("drain", `api/${endpoint(0)}`, "--wait");
     expect([drained.code, drained.out]).toEqual([
       0,
-      `api/${endpoint(0)} is draining.\nNothing is in flight at api/${endpoint(0)} any more.\n`,
+      `api/${endpoint(0)} is draining.\nNothing is left at api/${endpoint(0)}: it can be stopped.\n`,
     ]);
     for (let turn = 0; turn < 6; turn++) expect(await (await fetch(web)).text()).toBe("two");
 
@@ -92,6 +92,19 @@ describe("a running balancer", () => {
     );
 
     expect((await call("undrain", `api/${endpoint(0)}`)).code).toBe(0);
+    const last = await call("drain", `api/${endpoint(0)}`, "--window", "10s");
+    expect([last.code, last.err]).toEqual([0, ""]);
+    const nobody = await call("disable", `api/${endpoint(1)}`);
+    expect([nobody.code, nobody.err]).toEqual([
+      0,
+      "No other endpoint of pool api is in rotation: new requests are answered with 503.\n",
+    ]);
+    // A command returns when every worker knows.
+    expect((await fetch(web)).status).toBe(503);
+    expect((await call("drain", `api/${endpoint(0)}`, "--wait")).out).toContain("it can be stopped");
+    expect((await call("status")).out).toMatch(/asked for by an operator; empty/);
+    for (const at of [0, 1]) expect((await call("enable", `api/${endpoint(at)}`)).code).toBe(0);
+    expect((await call("drain", `api/${endpoint(0)}`, "--window", "soon")).code).toBe(2);
     const unknown = await call("drain", "api/127.0.0.1:1");
     expect([unknown.code, unknown.err]).toEqual([
       1,

@@ -21,6 +21,7 @@ function stub(over: Partial<Supervisor> = {}) {
     metrics: () => "plimsoll_ready 1\n",
     plan: () => ({ listeners: [], pools: [] }),
     reload: () => Promise.resolve({ ok: true, generation: 2, changes: ["pool a added"], notes: [] }),
+    statesKnown: () => Promise.resolve(),
     stop: () => (asked.push(["stop"]), Promise.resolve(0)),
     setEndpointState: (pool: string, id: string, state: AskedState, _: unknown, window: number | null) => {
       asked.push([pool, id, state, window]);

@@ -111,6 +111,8 @@ async function setState(supervisor: Supervisor, request: AdminRequest, parts: re
   if (typeof asked === "string") return failure(400, asked);
   const problem = supervisor.setEndpointState(pool, endpoint, asked.state, undefined, asked.window);
   if (problem !== "") return failure(404, problem);
+  // So that whoever is answered can rely on it.
+  await supervisor.statesKnown();
   const endpoints = supervisor.status().pools.find((each) => each.name === pool)?.endpoints ?? [];
   const others = endpoints.filter((each) => each.id !== endpoint && ["ready", "unknown"].includes(each.state));
   return json(200, { pool, endpoint: endpoints.find((each) => each.id === endpoint), othersInRotation: others.length });

@@ -86,6 +86,8 @@ export interface Supervisor {
    * means what the pool says.
    */
   setEndpointState(pool: string, endpoint: string, state: AskedState, reason?: string, window?: number | null): string;
+  /** Resolves when every worker that serves knows the states as they are now: after a tick, or after a second at most. */
+  statesKnown(): Promise<void>;
   status(): Status;
   /** Prometheus text. */
   metrics(): string;
@@ -109,6 +111,9 @@ export async function runSupervisor(options: SupervisorOptions): Promise<Supervi
   await supervisor.start();
   return supervisor;
 }
+
+/** How often it is looked whether all workers know a state, ms: they look every 25 ms. */
+const statesPoll = 5;
 
 class RunningSupervisor implements Supervisor {
   readonly ready: Promise<void>;
@@ -260,6 +265,13 @@ class RunningSupervisor implements Supervisor {
     window: number | null = null,
   ): string {
     return this.#states.ask(pool, endpoint, state, reason, window);
+  }
+
+  async statesKnown(): Promise<void> {
+    const written = systemClock.wall();
+    for (let waited = 0; waited < 1_000 && this.#reviewed() <= written; waited += statesPoll) {
+      await new Promise<void>((resolve) => void after(statesPoll, resolve));
+    }
   }
 
   status(): Status {

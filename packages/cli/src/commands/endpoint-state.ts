@@ -1,39 +1,86 @@
 // `plimsoll drain`, `undrain`, `disable`, `enable`: one state of one endpoint each.
+import { formatDuration } from "@plimsoll/balancer/src/base/units.ts";
 import { adminError, adminOption, askAdmin, findRunning } from "../admin-client.ts";
 import { askStatus } from "../live-status.ts";
-import { CommandError, exitCode, UsageError, type CommandSpec, type Io } from "../spec.ts";
-import type { HostPort } from "../values.ts";
+import { CommandError, exitCode, UsageError, type CommandSpec, type OptionSpec } from "../spec.ts";
+import { duration, type HostPort } from "../values.ts";
+import { waitUntilEmpty } from "../wait-until-empty.ts";
 
 interface Options {
   readonly admin?: HostPort;
+  readonly window?: number;
   readonly wait?: boolean;
 }
 
 type State = "ready" | "draining" | "disabled";
 
-export const drain = stateCommand("drain", "draining", "give an endpoint no new work; what is in flight finishes");
-export const undrain = stateCommand("undrain", "ready", "take a draining endpoint into rotation again");
-export const disable = stateCommand("disable", "disabled", "take an endpoint out of rotation until it is enabled");
-export const enable = stateCommand("enable", "ready", "take a disabled endpoint into rotation again");
+const drainOptions: readonly OptionSpec[] = [
+  adminOption,
+  {
+    flags: "--window <time>",
+    about: "time until what is left is cut; what the pool says if left out",
+    parse: duration,
+  },
+  { flags: "--wait", about: "wait until nothing is left there, and show what is; exit code 1 if something was cut" },
+];
 
-function stateCommand(name: string, state: State, summary: string): CommandSpec<Options> {
-  const wait = { flags: "--wait", about: "wait until nothing is in flight there, and show what is left" };
+export const drain = stateCommand(
+  "drain",
+  "draining",
+  "give an endpoint no new work; what is in flight finishes",
+  [
+    ["plimsoll drain api/127.0.0.1:3001 --wait", "returns when the instance can be stopped"],
+    ["plimsoll drain api/127.0.0.1:3001 --window 2m", "cut what is left after two minutes"],
+  ],
+  "Requests finish and their connections to the endpoint close. WebSockets are closed with code 1001, one after the other,\n" +
+    "other tunnels end. Sticky clients are still served. What is left at the end of the window is cut. Asked again with\n" +
+    "another --window, the drain gets that one from now on.",
+);
+export const undrain = stateCommand("undrain", "ready", "take a draining endpoint into rotation again", [
+  ["plimsoll undrain api/127.0.0.1:3001", "nothing more is closed or cut there"],
+]);
+export const disable = stateCommand(
+  "disable",
+  "disabled",
+  "take an endpoint out of rotation until it is enabled",
+  [["plimsoll disable api/127.0.0.1:3001", "no new work, not even for sticky clients"]],
+  "What is in flight finishes by itself, however long it takes: nothing is closed or cut.",
+);
+export const enable = stateCommand("enable", "ready", "take a disabled endpoint into rotation again", [
+  ["plimsoll enable api/127.0.0.1:3001", "it gets work as soon as its probe says so"],
+]);
+
+function stateCommand(
+  name: string,
+  state: State,
+  summary: string,
+  examples: CommandSpec["examples"],
+  about?: string,
+): CommandSpec<Options> {
   return {
     name,
     summary,
+    ...(about === undefined ? {} : { about }),
     args: [{ name: "<pool/endpoint>", about: "as `plimsoll status` shows them" }],
-    options: name === "drain" ? [adminOption, wait] : [adminOption],
-    examples: [[`plimsoll ${name} api/127.0.0.1:3001`, summary]],
+    options: name === "drain" ? drainOptions : [adminOption],
+    examples,
     async run({ options, args, io }) {
       const [pool, endpoint] = splitName(args[0] ?? "");
       const { admin, pid } = findRunning(io, options.admin);
       if (admin === "") throw new CommandError(`The balancer in process ${pid} has no admin address to ask.`);
       const path = `/pools/${encodeURIComponent(pool)}/endpoints/${encodeURIComponent(endpoint)}/state`;
-      const answer = await askAdmin(admin, "POST", path, { state });
+      const { window } = options;
+      const body = window === undefined ? { state } : { state, window: formatDuration(window) };
+      const answer = await askAdmin(admin, "POST", path, body);
       if (answer.status !== 200) throw new CommandError(adminError(answer));
       io.out(`${pool}/${endpoint} is ${state === "ready" ? "in rotation as its probes say" : state}.\n`);
-      if (options.wait === true) await waitUntilEmpty(admin, pool, endpoint, io);
-      return exitCode.ok;
+      const { othersInRotation } = answer.body as { othersInRotation?: number };
+      if (state !== "ready" && othersInRotation === 0) {
+        io.err(`No other endpoint of pool ${pool} is in rotation: new requests are answered with 503.\n`);
+      }
+      if (options.wait !== true) return exitCode.ok;
+      const cut = await waitUntilEmpty(() => askStatus(admin), pool, endpoint, io);
+      return cut ? exitCode.failed : exitCode.ok;
     },
   };
 }
@@ -44,19 +91,4 @@ function splitName(text: string): readonly [pool: string, endpoint: string] {
     throw new UsageError(`An endpoint is written like api/127.0.0.1:3001, not "${text}".`);
   }
   return [text.slice(0, slash), text.slice(slash + 1)];
-}
-
-async function waitUntilEmpty(admin: string, pool: string, endpoint: string, io: Io): Promise<void> {
-  let shown = "";
-  // Workers see the new state at their next tick: one look with nothing in flight may have been too early.
-  for (let empty = 0; empty < 2; await Bun.sleep(200)) {
-    const status = await askStatus(admin);
-    const found = status.pools.find(({ name }) => name === pool)?.endpoints.find(({ id }) => id === endpoint);
-    if (found === undefined) throw new CommandError(`${pool}/${endpoint} is gone.`);
-    const left = `${found.inFlight} in flight, ${found.tunnels} tunnels`;
-    if (left !== shown) io.err(`${left}\n`);
-    shown = left;
-    empty = found.inFlight === 0 && found.tunnels === 0 ? empty + 1 : 0;
-  }
-  io.out(`Nothing is in flight at ${pool}/${endpoint} any more.\n`);
 }

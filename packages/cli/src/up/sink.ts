@@ -7,6 +7,8 @@ import type { Supervisor } from "@plimsoll/balancer/src/control/supervisor.ts";
 const look = 20;
 /** How long a new endpoint may take from its first probe into rotation, in ms. */
 const rotationPatience = 15_000;
+/** Ms after the end of a drain's window in which workers cut what is left. */
+const cutting = 500;
 /** What of the supervisor is used. */
 export type Traffic = Pick<Supervisor, "updateEndpoints" | "setEndpointState" | "status">;
 
@@ -56,7 +58,7 @@ export function trafficSink(
       return !late;
     },
     async drain(id) {
-      const problem = traffic.setEndpointState(pool, id, "draining", "it is being replaced");
+      const problem = traffic.setEndpointState(pool, id, "draining", "it is being replaced", window);
       // It has fallen in the meantime, and is out of the list already.
       if (problem !== "") return;
       draining.add(id);
@@ -66,7 +68,8 @@ export function trafficSink(
         const endpoint = find(id);
         return endpoint !== undefined && endpoint.inFlight + endpoint.tunnels > 0;
       };
-      if (!(await whileTrue(busy, window))) return;
+      // Workers cut what is left at the end of the window, and the balancer's log says what that was.
+      if (!(await whileTrue(busy, window + cutting))) return;
       const left = find(id);
       trouble(
         `${id} still has ${left?.inFlight ?? 0} in flight and ${left?.tunnels ?? 0} tunnels at the end of its drain window`,
