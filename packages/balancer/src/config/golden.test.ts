@@ -14,7 +14,7 @@ const environment = {
   POOL_SECRET: "hunter2-pool",
   TOKEN_SECRET: "hunter2-token",
   WORKERS_SECRET: "hunter2-many",
-  STICKY_SECRET: "hunter2-sticky",
+  STICKY_SECRET: "hunter2-sticky-and-sixteen",
 };
 
 const pages: Readonly<Record<string, string>> = {

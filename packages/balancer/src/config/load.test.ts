@@ -46,7 +46,7 @@ describe("the example of the design, word for word", () => {
       // The example names a pool that it does not show.
       "error listeners.web.routes[2].split[1].pool",
       "warning pools.api.hashKey",
-      "error pools.api.sticky",
+      "warning pools.api.sticky",
     ]);
   });
 

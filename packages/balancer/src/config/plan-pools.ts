@@ -2,6 +2,7 @@
 import type { EndpointPlan, HashKeyPlan, OutlierPlan, PoolPlan, ReadinessPlan, RetryPlan } from "../pool/plan.ts";
 import { defaultExpect, defaultRetry } from "./defaults.ts";
 import type { NamePlan, PoolSource } from "./plan.ts";
+import { planSticky } from "./plan-sticky.ts";
 import type { EndpointConfig, PoolConfig } from "./schema/pools.ts";
 import type { OutliersConfig } from "./schema/outliers.ts";
 import type { ReadinessConfig } from "./schema/readiness.ts";
@@ -26,7 +27,7 @@ export function planPool(name: string, config: PoolConfig): PoolSource {
     zone: config.zone ?? "",
     readiness: planReadiness(config.readiness),
     failOpen: config.failOpen,
-    sticky: null,
+    sticky: planSticky(config.sticky),
     outliers: planOutliers(config.outliers),
     slowStart: config.slowStart,
     drain: config.drain,
@@ -63,7 +64,8 @@ function planOutliers({ detect, ...outliers }: OutliersConfig): OutlierPlan | nu
 function planEndpoint(config: EndpointConfig): EndpointPlan | NamePlan {
   const { address, weight, backup } = config;
   const zone = config.zone ?? "";
-  if (address.kind === "address") return { slot: -1, id: address.id, stableId: address.id, address: address.address, weight, zone, backup };
+  if (address.kind === "address")
+    return { slot: -1, id: address.id, stableId: address.id, address: address.address, weight, zone, backup };
   if (address.kind === "srv") return { id: address.id, kind: "srv", name: address.name, port: 0, weight, zone, backup };
   return { id: address.id, kind: "address", name: address.name, port: address.port, weight, zone, backup };
 }

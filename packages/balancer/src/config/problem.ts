@@ -18,8 +18,12 @@ export interface Problem {
   readonly path: string;
   /** What is wrong and why; one sentence without a full stop. */
   readonly message: string;
+  /** What it leads to, where that is not plain; one sentence without a full stop. */
+  readonly why?: string;
   /** The next step, where there is one. */
   readonly hint?: string;
+  /** Values that would mend it, each list of them together; best first. */
+  readonly mends?: readonly (readonly { readonly path: string; readonly value: string }[])[];
 }
 
 /** A problem before its place in the file is known. */
@@ -30,9 +34,13 @@ export interface Finding {
   readonly atKey?: boolean;
   /** `{other}` in it stands for `other`. */
   readonly message: string;
+  readonly why?: string;
   readonly hint?: string | undefined;
+  readonly mends?: Problem["mends"];
   /** What it clashes with. */
   readonly other?: Path;
+  /** What it was reckoned from: if something is wrong with one of these, nothing is known. */
+  readonly depends?: readonly Path[];
 }
 
 export function error(path: Path, message: string, hint?: string): Finding {
@@ -73,7 +81,9 @@ export function sortProblems(problems: readonly Problem[]): Problem[] {
 }
 
 /** Keys whose literal value must not reach a terminal or a log, even as the source line under a message. */
-const secretValue = /((?:secret|password|token|authorization)["']?\s*:\s*)([^\s,}#][^,}#]*)/gi;
+const secretValue = /((?:secret|password|token|authorization)["']?\s*:\s*)(\[[^\]]*\]?|[^\s,}#[][^,}#]*)/gi;
+/** The same as an item of a list on a line of its own. */
+const secretItem = /(?:secret|password|token|authorization)\[\d+\]$/i;
 
 /** Characters of a source line that are shown; configuration on one endless line stays readable. */
 const widest = 160;
@@ -92,6 +102,7 @@ function renderProblem(problem: Problem, source: string | undefined): string {
   const path = problem.path === "" ? "" : `${problem.path}: `;
   let out = `${place}: ${problem.severity}: ${path}${problem.message}\n`;
   if (source !== undefined && source.trim() !== "") out += excerpt(problem, source);
+  if (problem.why !== undefined) out += `  why: ${problem.why}\n`;
   if (problem.hint !== undefined) out += `  hint: ${problem.hint}\n`;
   return out;
 }
@@ -100,12 +111,18 @@ function excerpt(problem: Problem, source: string): string {
   // Tabs and control characters would move the caret or the reader's terminal; one column each keeps it in its place.
   const clean = source.replace(/[\u0000-\u001f\u007f-\u009f]/g, " ");
   // A masked value keeps its length for the same reason.
-  const masked = clean.replace(secretValue, (_, key: string, value: string) =>
-    value.includes("${") ? key + value : key + "*".repeat(value.length),
-  );
+  const masked = secretItem.test(problem.path)
+    ? clean.replace(/^(\s*-\s*)(.*)$/, hide).replace(secretValue, hide)
+    : clean.replace(secretValue, hide);
   const from = problem.column > widest ? problem.column - widest / 2 : 0;
   const number = String(problem.line);
   const margin = " ".repeat(number.length);
   const caret = " ".repeat(Math.max(0, problem.column - 1 - from));
   return `  ${number} | ${masked.slice(from, from + widest).trimEnd()}\n  ${margin} | ${caret}^\n`;
+}
+
+/** References to the environment may be seen; of a list, each item is judged by itself. */
+function hide(_: string, key: string, value: string): string {
+  const each = (item: string): string => (item.includes("${") ? item : item.replaceAll(/[^\s[\]]/g, "*"));
+  return key + (value.startsWith("[") ? value.split(",").map(each).join(",") : each(value));
 }

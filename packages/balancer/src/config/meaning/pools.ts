@@ -4,17 +4,21 @@ import type { Meant } from "./meant.ts";
 import { probeOf } from "../plan-pools.ts";
 import { error, warning, type Finding, type Path } from "../problem.ts";
 import type { PoolConfig } from "../schema/pools.ts";
+import { checkSticky, checkStickyNames } from "./sticky.ts";
 
-export function checkPools({ config }: Meant): Finding[] {
-  return Object.entries(config.pools).flatMap(([name, pool]) => {
+export function checkPools(meant: Meant): Finding[] {
+  const { config } = meant;
+  const findings = Object.entries(config.pools).flatMap(([name, pool]) => {
     const path = ["pools", name];
     return [
       ...checkEndpoints(pool, path),
       ...checkReadiness(pool, path),
       ...checkHashKey(pool, path),
       ...checkLimits(pool, path),
+      ...checkSticky(pool, path),
     ];
   });
+  return [...findings, ...checkStickyNames(meant)];
 }
 
 function checkEndpoints(pool: PoolConfig, path: Path): Finding[] {

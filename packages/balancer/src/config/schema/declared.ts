@@ -1,7 +1,7 @@
 // What the operator knows of the world around the balancer: the other rungs of the timeout hierarchy. Nothing here changes
 // what the balancer does; hierarchy/ proves with it that each rung outlasts the one below.
 import { z } from "zod";
-import { duration } from "./leaf.ts";
+import { duration, text } from "./leaf.ts";
 
 /** How long each waits for the one below it; a route may know better than its pool. */
 const waits = {
@@ -34,6 +34,12 @@ export const poolDeclaredSchema = z
       .meta({ examples: ["60s"] })
       .describe(
         "How long an instance of the application has from SIGTERM to SIGKILL: `terminationGracePeriodSeconds` in Kubernetes, `TimeoutStopSec` in systemd, 10s in Docker.",
+      )
+      .optional(),
+    state: text("the name of a store")
+      .meta({ examples: ["redis"] })
+      .describe(
+        "Store that all instances share, in which the application keeps sessions and whatever else must outlive one of them. Without it, `check` says what `sticky` cannot do.",
       )
       .optional(),
   })
