@@ -75,6 +75,16 @@ describe("a copy", () => {
     });
   }
 
+  test("has a body that came before its connection was there", async () => {
+    const body = "b".repeat(30_000);
+    await withEngine({ app: sized, copy: sized }, mirrored(), async (under) => {
+      const client = await under.connect();
+      await client.send(`POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+      expect(textOf(await client.readAnswer())).toBe(`${body.length}`);
+      expect(Buffer.from((await under.origin("copy").request(1)).body).toString()).toBe(body);
+    });
+  });
+
   test("of a large body, to an endpoint that keeps up", async () => {
     const size = 8_000_000;
     await withEngine({ app: sized, copy: sized }, mirrored(), async (under) => {
