@@ -107,7 +107,11 @@ test("cells of all workers are summed under the right names", () => {
   }
   table.cells[table.worker(1) + WorkerCell.rss] = 1e8;
   table.cells[table.state(2) + StateCell.state] = EndpointState.draining;
+  table.cells[table.state(2) + StateCell.ejectedUntil] = 1_700_000_030_000;
+  table.cells[table.state(2) + StateCell.ejections] = 3;
   const { samples } = parse(renderMetrics(all));
+  expect(value(samples, "plimsoll_endpoint_ejected", { endpoint: "127.0.0.1:3001" })).toBe(1);
+  expect(value(samples, "plimsoll_endpoint_ejections_total", { endpoint: "127.0.0.1:3001" })).toBe(3);
   const read = (name: string, labels?: Record<string, string>) => value(samples, name, labels);
   expect(read("plimsoll_listener_connections_total", { listener: "web" })).toBe(21);
   expect(read("plimsoll_listener_answers_total", { listener: "web", class: "5xx" })).toBe(4);

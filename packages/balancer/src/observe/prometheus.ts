@@ -292,6 +292,18 @@ const endpointRows: readonly Row[] = [
     EndpointCell.retries,
   ],
   [
+    "plimsoll_endpoint_resets_total",
+    "counter",
+    "Tries that the endpoint broke off or answered with nonsense; the keep-alive race is not counted.",
+    EndpointCell.resets,
+  ],
+  [
+    "plimsoll_endpoint_timeouts_total",
+    "counter",
+    "Tries not answered in time, or not to the end.",
+    EndpointCell.timeouts,
+  ],
+  [
     "plimsoll_endpoint_sent_bytes_total",
     "counter",
     "Bytes sent to the endpoint, heads included.",
@@ -354,6 +366,15 @@ function endpoints(page: Page, { table, pools: all }: MetricsView): void {
     const until = table.cells[table.state(slot) + StateCell.drainUntil] ?? 0;
     page.sample("plimsoll_endpoint_drain_end_seconds", labels, until / 1000);
   });
+  const stateCell = (slot: number, cell: number) => table.cells[table.state(slot) + cell] ?? 0;
+  page.family("plimsoll_endpoint_ejected", "gauge", "1 while the endpoint is ejected as an outlier.");
+  each((labels, slot) =>
+    page.sample("plimsoll_endpoint_ejected", labels, stateCell(slot, StateCell.ejectedUntil) > 0 ? 1 : 0),
+  );
+  page.family("plimsoll_endpoint_ejections_total", "counter", "Times the endpoint was ejected as an outlier.");
+  each((labels, slot) =>
+    page.sample("plimsoll_endpoint_ejections_total", labels, stateCell(slot, StateCell.ejections)),
+  );
   page.family("plimsoll_endpoint_state", "gauge", "1 for the state the endpoint is in, 0 for the others.");
   each((labels, slot) => {
     const now = table.cells[table.state(slot) + StateCell.state];
