@@ -77,8 +77,15 @@ describe("a copy", () => {
 
   test("has a body that came before its connection was there", async () => {
     const body = "b".repeat(30_000);
-    await withEngine({ app: sized, copy: sized }, mirrored(), async (under) => {
+    const plan = (origins: Both): PlanOptions => ({
+      ...mirrored()(origins),
+      routes: [{ path: "/warm" }, { mirror: "shadow" }],
+    });
+    await withEngine({ app: sized, copy: sized }, plan, async (under) => {
       const client = await under.connect();
+      // The real endpoint has a connection already, so that the body goes on before the copy's is made.
+      await client.send("GET /warm HTTP/1.1\r\nHost: a.test\r\n\r\n");
+      await client.readAnswer();
       await client.send(`POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
       expect(textOf(await client.readAnswer())).toBe(`${body.length}`);
       expect(Buffer.from((await under.origin("copy").request(1)).body).toString()).toBe(body);
