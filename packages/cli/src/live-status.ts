@@ -33,12 +33,12 @@ export function renderStatus(status: Status): string {
         [`POOL ${pool.name}`, "STATE", "IN FLIGHT", "TUNNELS", "REQUESTS", "FAILURES", "REASON"],
         ...pool.endpoints.map((each) => [
           each.id,
-          each.state,
+          each.ejection === null ? each.state : "ejected",
           each.inFlight,
           each.tunnels,
           each.requests,
           each.failures,
-          each.reason + drainNote(each.drain),
+          (each.ejection?.reason ?? each.reason) + ejectionNote(each) + drainNote(each.drain),
         ]),
       ]),
       `drain window ${windowNote(pool.drain)}`,
@@ -59,6 +59,12 @@ export function renderStatus(status: Status): string {
     );
   }
   return `${lines.join("\n")}\n`;
+}
+
+/** "; 12s left" while it is ejected, "; warming up, 40 % of its share" after that. */
+function ejectionNote({ ejection, share }: Status["pools"][number]["endpoints"][number]): string {
+  if (ejection !== null) return `; ${seconds(ejection.until - Date.now())} left`;
+  return share < 1 ? `; warming up, ${Math.round(share * 100)} % of its share` : "";
 }
 
 /** "; empty", "; 12s left", and what was cut. */

@@ -17,6 +17,10 @@ export interface LiveEndpoint {
   readonly state: string;
   readonly reason: string;
   readonly inFlight: number;
+  /** Why it is ejected as an outlier. */
+  readonly ejection?: { readonly reason: string } | null;
+  /** Share of its weight that it has; less than 1 while it warms up. */
+  readonly share?: number;
 }
 
 /** The pool's answer to a request. */
@@ -63,9 +67,14 @@ export function explainPool(
   const load = { own: 0, others: 0 };
   const endpoints = plan.endpoints.map((each) => new Endpoint(plan, each, { table, row: 0, clock }, load));
   for (const endpoint of endpoints) {
-    const state = live === null ? "ready" : (live.find(({ id }) => id === endpoint.id)?.state ?? "unknown");
-    table.cells[table.state(endpoint.slot) + StateCell.state] =
-      EndpointState[state as keyof typeof EndpointState] ?? EndpointState.unknown;
+    const seen = live?.find(({ id }) => id === endpoint.id);
+    const state = live === null ? "ready" : (seen?.state ?? "unknown");
+    const at = table.state(endpoint.slot);
+    table.cells[at + StateCell.state] = EndpointState[state as keyof typeof EndpointState] ?? EndpointState.unknown;
+    if ((seen?.ejection ?? null) !== null) table.cells[at + StateCell.ejectedUntil] = Infinity;
+    // It is time 0 here: what has risen to this share began so long ago.
+    const share = seen?.share ?? 1;
+    if (share < 1) table.cells[at + StateCell.warmFrom] = -share * plan.slowStart;
   }
   const surroundings = { clock, load, hashBalance: 0 };
   const rotation = buildRotation(plan, endpoints, 0, () => 0, surroundings);
@@ -101,6 +110,8 @@ function whyPassed(
     seen === undefined || seen.state === "ready" || (seen.state === "unknown" && plan.readiness === null);
   if (live !== null && seen === undefined) return "is not known to the running balancer";
   if (seen !== undefined && !usableState) return `is ${seen.state}${seen.reason === "" ? "" : `: ${seen.reason}`}`;
+  const ejection = seen?.ejection ?? null;
+  if (ejection !== null) return `is ejected: ${ejection.reason}`;
   if (endpoint.backup) return "is a backup, and there are usable ones that are not";
   if (endpoint.zone !== plan.zone) return `is in zone "${endpoint.zone}", and zone "${plan.zone}" has usable ones`;
   return "is not in rotation";

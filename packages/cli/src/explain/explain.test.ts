@@ -151,6 +151,17 @@ describe("endpoint", () => {
     expect(pool.passed[0]).toEqual({ endpoint: "127.0.0.1:3002", why: "is draining: for a deploy" });
   });
 
+  test("an outlier is told from the others, with what it did", () => {
+    const live = states(["127.0.0.1:3001", "ready", ""], ["127.0.0.1:3002", "ready", ""]);
+    const reason = "7 tries in a row failed (7 timeouts), 0 of its peers' 60";
+    const pools = new Map([
+      ["api", live.pools.get("api")!.map((each, at) => ({ ...each, ejection: at === 0 ? { reason } : null }))],
+    ]);
+    const pool = api({ ...live, pools });
+    expect(pool.chosen).toBe("127.0.0.1:3002");
+    expect(pool.passed[0]).toEqual({ endpoint: "127.0.0.1:3001", why: `is ejected: ${reason}` });
+  });
+
   test("nobody ready: the backup first, then fail open, said so", () => {
     const backup = api(
       states(
