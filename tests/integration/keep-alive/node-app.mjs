@@ -1,16 +1,13 @@
 // A Node application as its defaults leave it: node node-app.mjs <keepAliveTimeout ms> <told|silent>. Silent ones keep
-// connections just as long without saying so. Counts what it was asked, so that nothing is worked on twice unseen.
+// connections just as long without saying so.
 import { createServer } from "node:http";
 
 const [, , timeout, manner] = process.argv;
-let posts = 0;
 const server = createServer((request, response) => {
   let length = 0;
   request.on("data", (chunk) => (length += chunk.length));
   request.on("end", () => {
-    if (request.method === "POST") posts++;
     if (manner === "silent") response.setHeader("Connection", "keep-alive");
-    response.setHeader("X-Posts", String(posts));
     response.end(`got ${length}`);
   });
 });
