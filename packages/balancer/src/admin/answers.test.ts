@@ -132,7 +132,12 @@ test("what may be a secret is not shown", () => {
           ],
         },
       ],
-      pools: [{ readiness: { headers: [["X-Api-Key", "s3cret"]] } }],
+      pools: [
+        {
+          readiness: { headers: [["X-Api-Key", "s3cret"]] },
+          sticky: { by: "cookie", name: "plimsoll", cookie: { secrets: ["s3cret", "another s3cret"] } },
+        },
+      ],
     } as never),
   );
   expect(shown).not.toContain("s3cret");

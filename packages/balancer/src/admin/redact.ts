@@ -12,6 +12,7 @@ export function redactedPlan(plan: EnginePlan): unknown {
     if (key === "body" && typeof value === "string" && value.length > longestBody) {
       return `${value.slice(0, longestBody)}... (${value.length} characters)`;
     }
+    if (key === "secrets" && Array.isArray(value)) return value.map(() => hidden);
     // Header edits, probe headers and matches are lists of [name, value].
     if (Array.isArray(value) && value.length === 2 && typeof value[0] === "string" && secretName.test(value[0])) {
       return typeof value[1] === "number" ? value : [value[0], hidden];
