@@ -28,15 +28,12 @@ export function isCacheable(bytes: Uint8Array, head: AnswerHead, wallNow: number
 
 /** RFC 9111 §5.2.2. Arguments of `private` and `no-cache` name fields; then they say nothing of the rest of the answer. */
 function judge(control: string): number {
-  const directives = control
-    .toLowerCase()
-    .replaceAll(/"[^"]*"/g, '""')
-    .split(",")
-    .map((one) => one.trim());
+  const bare = control.toLowerCase().replaceAll(/"[^"]*"/g, (quoted) => quoted.replaceAll(/[",]/g, ""));
+  const directives = bare.split(",").map((one) => one.trim());
   if (directives.some((one) => one === "private" || one === "no-store" || one === "no-cache")) return Says.doNotKeep;
   let said: number = Says.nothing;
   for (const directive of directives) {
-    const age = /^(?:s-maxage|max-age)\s*=\s*(?:""|0*([1-9]\d*)?)/.exec(directive);
+    const age = /^(?:s-maxage|max-age)\s*=\s*0*([1-9]\d*)?/.exec(directive);
     if (age === null && !/^(?:public|immutable|must-revalidate|proxy-revalidate)$/.test(directive)) continue;
     // What is stale at once, and is nowhere said to be public, is not kept for anybody.
     if (age === null ? directive === "public" || directive === "immutable" : age[1] !== undefined) return Says.keep;
