@@ -47,6 +47,7 @@ describe("the example of the design, word for word", () => {
       "error listeners.web.routes[2].split[1].pool",
       "warning pools.api.hashKey",
       "warning pools.api.sticky",
+      "warning pools.api.drain.window",
     ]);
   });
 

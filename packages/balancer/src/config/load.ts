@@ -5,6 +5,7 @@ import { readAsWanted } from "./environment-types.ts";
 import { readErrorPages, type FileReader } from "./error-pages.ts";
 import { checkMeaning } from "./meaning.ts";
 import { findUnavailable } from "./not-yet.ts";
+import type { Meant } from "./meaning/meant.ts";
 import type { Places } from "./place.ts";
 import { planConfig } from "./plan-listeners.ts";
 import type { Plan } from "./plan.ts";
@@ -52,8 +53,10 @@ export function planValue(written: unknown, known: Known, reader: FileReader): L
     const { config } = checked;
     const read = readErrorPages(config, places.file, reader);
     plan = planConfig(config, (written) => reader.resolve(places.file, written), read.pages, checked.original);
-    const meant = [...read.findings, ...checkMeaning({ config, plan, poolNames: keysOf(value, "pools") })];
-    findings.push(...believable(meant, checked.original, checked.removed));
+    const { original } = checked;
+    const isWritten = (path: Path): boolean => stands(value, original(path));
+    const meant: Meant = { config, plan, poolNames: keysOf(value, "pools"), isWritten, original };
+    findings.push(...believable([...read.findings, ...checkMeaning(meant)], original, checked.removed));
   }
   const problems = sortProblems([...known.problems, ...findings.map((finding) => places.problem(finding))]);
   if (plan === null || problems.some(({ severity }) => severity === "error")) return { problems };
@@ -68,8 +71,9 @@ function believable(findings: readonly Finding[], original: (path: Path) => Path
       path: original(finding.path),
       ...(finding.other && { other: original(finding.other) }),
     }))
-    .filter(({ path, other, severity }) => {
+    .filter(({ path, other, depends, severity }) => {
       if (isConsequence(path, removed) || (other !== undefined && isConsequence(other, removed))) return false;
+      if (depends?.some((each) => removed.some((hole) => overlap(original(each), hole))) === true) return false;
       // A pool seems unused when the route that names it was wrong.
       return (
         severity === "error" ||
@@ -78,6 +82,21 @@ function believable(findings: readonly Finding[], original: (path: Path) => Path
         !removed.some((hole) => hole[0] === "listeners")
       );
     });
+}
+
+/** Whether one path leads to the other. */
+function overlap(a: Path, b: Path): boolean {
+  return a.every((part, index) => index >= b.length || part === b[index]);
+}
+
+/** Whether a value holds something at a path. */
+function stands(value: unknown, path: Path): boolean {
+  let current = value;
+  for (const part of path) {
+    if (typeof current !== "object" || current === null || !Object.hasOwn(current, part)) return false;
+    current = (current as Record<string | number, unknown>)[part];
+  }
+  return current !== undefined && current !== null;
 }
 
 /** `x-...` at the top is a place for anchors, as in Compose files; it means nothing to us. */

@@ -1,6 +1,7 @@
 // What the schema cannot see: whether the parts of a configuration fit together. One file for each kind of part, one
 // line for each here.
 import { checkAddresses } from "./meaning/addresses.ts";
+import { checkHierarchy } from "./meaning/hierarchy.ts";
 import type { Meant } from "./meaning/meant.ts";
 import { checkPools } from "./meaning/pools.ts";
 import { checkReferences } from "./meaning/references.ts";
@@ -10,7 +11,7 @@ import type { Finding } from "./problem.ts";
 
 type Check = (meant: Meant) => Finding[];
 
-const checks: readonly Check[] = [checkAddresses, checkPools, checkRoutes, checkReferences, checkTies];
+const checks: readonly Check[] = [checkAddresses, checkPools, checkRoutes, checkReferences, checkTies, checkHierarchy];
 
 export function checkMeaning(meant: Meant): Finding[] {
   return checks.flatMap((check) => check(meant));

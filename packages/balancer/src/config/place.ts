@@ -83,7 +83,9 @@ export class Places {
       column,
       path,
       message: this.#redact(finding.message.replace("{other}", () => this.#name(finding.other ?? []))),
+      ...(finding.why === undefined ? {} : { why: finding.why }),
       ...(finding.hint === undefined ? {} : { hint: this.#redact(finding.hint) }),
+      ...(finding.mends === undefined ? {} : { mends: finding.mends }),
     };
   }
 
