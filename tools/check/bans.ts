@@ -163,7 +163,8 @@ function isPure(node: SyntaxNode): boolean {
   if (node["importKind"] === "type") return true;
   const named = node["specifiers"] as readonly SyntaxNode[];
   return (
-    named.length > 0 && named.every((one) => one["importKind"] === "type" || /^(isIP(v[46])?|createHmac)$/.test(importedName(one)))
+    named.length > 0 &&
+    named.every((one) => one["importKind"] === "type" || /^(isIP(v[46])?|createHmac)$/.test(importedName(one)))
   );
 }
 

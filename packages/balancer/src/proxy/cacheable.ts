@@ -33,11 +33,12 @@ function judge(control: string): number {
   if (directives.some((one) => one === "private" || one === "no-store" || one === "no-cache")) return Says.doNotKeep;
   let said: number = Says.nothing;
   for (const directive of directives) {
+    if (directive === "public" || directive === "immutable") return Says.keep;
     const age = /^(?:s-maxage|max-age)\s*=\s*0*([1-9]\d*)?/.exec(directive);
-    if (age === null && !/^(?:public|immutable|must-revalidate|proxy-revalidate)$/.test(directive)) continue;
+    if (age === null) continue;
+    if (age[1] !== undefined) return Says.keep;
     // What is stale at once, and is nowhere said to be public, is not kept for anybody.
-    if (age === null ? directive === "public" || directive === "immutable" : age[1] !== undefined) return Says.keep;
-    if (age !== null) said = Says.doNotKeep;
+    said = Says.doNotKeep;
   }
   return said;
 }

@@ -1,6 +1,7 @@
 // A route as a worker runs it: everything that can be prepared before the first request is prepared here, once.
 import type { Pool } from "../pool/pool.ts";
 import type { PoolTimeouts } from "../pool/plan.ts";
+import type { StickyRequest } from "../pool/stick/stick.ts";
 import type { DeadlineField } from "./deadline.ts";
 import type { RoutePlan } from "./plan.ts";
 import type { RetryRules } from "./retry.ts";
@@ -8,7 +9,6 @@ import type { FixedAnswer } from "./steps/fixed.ts";
 import type { HeaderEdits } from "./steps/header-edits.ts";
 import type { RedirectStep } from "./steps/redirect.ts";
 import type { RewriteStep } from "./steps/rewrite.ts";
-import type { SplitChoice } from "./stickiness.ts";
 
 /** A pool as one route uses it: its own settings with what the route overrides. */
 export interface Destination {
@@ -20,6 +20,9 @@ export interface Destination {
   /** Whether an exchange has times of its own, beside those of its connections. */
   readonly timed: boolean;
 }
+
+/** Chooses a part of a split for one request. */
+export type SplitChoice = (request: StickyRequest, wallNow: number) => Destination;
 
 export interface FoldedRoute {
   readonly plan: RoutePlan;

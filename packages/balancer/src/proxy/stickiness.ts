@@ -7,7 +7,7 @@ import type { Pool } from "../pool/pool.ts";
 import { Carried, newVisit, resetVisit, type Stick, type StickyRequest, type Visit } from "../pool/stick/stick.ts";
 import { isCacheable } from "./cacheable.ts";
 import { cookieFrom, cookieTo, findCookie } from "./cookies.ts";
-import type { Destination } from "./folded-route.ts";
+import type { Destination, SplitChoice } from "./folded-route.ts";
 
 /** Reads a request into `visit`, which is made if there is none yet. */
 export function readVisit(stick: Stick, visit: Visit | null, request: StickyRequest, wallNow: number): Visit {
@@ -55,9 +55,6 @@ function learn(stick: Stick, endpoint: Endpoint, bytes: Uint8Array, { fields }: 
     stick.learn(text(bytes, cookieFrom, cookieTo), endpoint);
   }
 }
-
-/** Chooses a part of a split for one request. */
-export type SplitChoice = (request: StickyRequest, wallNow: number) => Destination;
 
 /**
  * A split that keeps a client in the part where it has an endpoint: else every request of it would be drawn anew, and those
