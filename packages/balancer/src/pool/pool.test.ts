@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { latencyBuckets, PoolCell } from "../observe/table.ts";
+import { algorithms } from "./balance/table.ts";
 import type { Endpoint } from "./endpoint.ts";
 import {
   endpointPlan,
@@ -76,6 +77,17 @@ describe("pick", () => {
       setState(worker, c, "unready");
       tick(pool, worker);
       for (let key = 0; key < 100; key++) expect(pool.pick(key, a)).toBe(a);
+    }
+  });
+
+  test("of several to avoid none is taken while there is another, and any if there is not", () => {
+    for (const balance of Object.keys(algorithms) as (keyof typeof algorithms)[]) {
+      const pool = makePool(poolPlan({ balance }), makeWorker());
+      const [a, b, c] = pool.endpoints as [Endpoint, Endpoint, Endpoint];
+      for (let key = 0; key < 50; key++) {
+        expect(pool.pick(key, [a, c])).toBe(b);
+        expect(pool.pick(key, [a, b, c])).not.toBeNull();
+      }
     }
   });
 

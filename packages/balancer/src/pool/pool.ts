@@ -8,7 +8,7 @@ import { latencyBuckets, PoolCell, type SharedTable } from "../observe/table.ts"
 import { algorithms } from "./balance/table.ts";
 import type { Surroundings } from "./balance/algorithm.ts";
 import { RetryBudget } from "./budget.ts";
-import type { Endpoint, EndpointHome, PoolLoad } from "./endpoint.ts";
+import { Endpoint, type EndpointHome, type PoolLoad } from "./endpoint.ts";
 import type { PoolPlan } from "./plan.ts";
 import { OwnQueues } from "./own-queues.ts";
 import { WaitQueue, type Waiter } from "./queue.ts";
@@ -33,6 +33,13 @@ export interface PoolContext {
 
 /** Why `pick` returned null: nobody may take work, or all that may are at their limit (or others wait before you). */
 export type Refusal = "unusable" | "full";
+
+/** Where a request has failed already: nowhere, at one endpoint, or at several. */
+export type Avoided = Endpoint | readonly Endpoint[] | null;
+
+function avoids(avoid: Avoided, endpoint: Endpoint): boolean {
+  return avoid === endpoint || (avoid instanceof Array && avoid.includes(endpoint));
+}
 
 /** How often the algorithm is asked before everybody in rotation is. */
 const draws = 3;
@@ -136,10 +143,10 @@ export class Pool implements EndpointHome {
 
   /**
    * An endpoint for one exchange, or null with `refusal` set. The caller calls `begin()` on it at once. `key` is an unsigned
-   * 32-bit hash where `needsKey`, else anything; `avoid` is one that has just failed: it is taken only if no other can be.
+   * 32-bit hash where `needsKey`, else anything; `avoid` has just failed: it is taken only if no other can be.
    * Newcomers get nothing while others wait: they have to queue behind them.
    */
-  pick(key: number, avoid: Endpoint | null): Endpoint | null {
+  pick(key: number, avoid: Avoided): Endpoint | null {
     const pool = this.#life.current;
     if (pool.#rotation.usable.length > 0 && pool.#mustQueue()) {
       pool.#refusal = "full";
@@ -158,11 +165,11 @@ export class Pool implements EndpointHome {
    * The same for a client that may belong somewhere, as `stick` has read it: its own endpoint for as long as that may be
    * kept. A full one is waited for (`visit.waitsFor`, for `wait`): elsewhere the client would be a stranger.
    */
-  pickSticky(visit: Visit, key: number, avoid: Endpoint | null): Endpoint | null {
+  pickSticky(visit: Visit, key: number, avoid: Avoided): Endpoint | null {
     const pool = this.#life.current;
     const own = visit.endpoint;
     visit.waitsFor = null;
-    if (own === null || own === avoid || !pool.#keeps(own)) return pool.pick(key, avoid);
+    if (own === null || avoids(avoid, own) || !pool.#keeps(own)) return pool.pick(key, avoid);
     const inRotation = pool.#inRotation.has(own);
     if (!own.hasRoom() || pool.#life.ownQueues.first(own) !== null || (inRotation && pool.#mustQueue())) {
       visit.waitsFor = own;
@@ -355,7 +362,7 @@ export class Pool implements EndpointHome {
     return whyNotKept(endpoint, sticky, this.#inRotation, this.#context.wallNow()) === "";
   }
 
-  #choose(key: number, avoid: Endpoint | null): Endpoint | null {
+  #choose(key: number, avoid: Avoided): Endpoint | null {
     let endpoint = this.#chooseOnce(key, avoid);
     if (endpoint === null && this.#refusal === "full" && this.#rotation.usable.some((one) => one.ejected)) {
       this.#rebuild(this.#context.wallNow());
@@ -364,7 +371,7 @@ export class Pool implements EndpointHome {
     return endpoint;
   }
 
-  #chooseOnce(key: number, avoid: Endpoint | null): Endpoint | null {
+  #chooseOnce(key: number, avoid: Avoided): Endpoint | null {
     const { usable, spill, pick } = this.#rotation;
     if (pick === null) {
       this.#refusal = "unusable";
@@ -373,25 +380,25 @@ export class Pool implements EndpointHome {
     // Another key for another draw: the consistent ones would only repeat themselves.
     for (let draw = 0; draw < draws; draw++) {
       const endpoint = pick(draw === 0 ? key : mix(key + draw));
-      if (endpoint !== avoid && !endpoint.ejected && endpoint.hasRoom()) return endpoint;
+      if ((avoid === null || !avoids(avoid, endpoint)) && !endpoint.ejected && endpoint.hasRoom()) return endpoint;
     }
     const other = this.#scan(usable, avoid) ?? this.#scan(spill, avoid);
     if (other !== null) return other;
-    if (avoid !== null && !avoid.ejected && avoid.hasRoom() && (usable.includes(avoid) || spill.includes(avoid))) {
-      return avoid;
+    for (const again of avoid === null ? [] : avoid instanceof Endpoint ? [avoid] : avoid) {
+      if (!again.ejected && again.hasRoom() && (usable.includes(again) || spill.includes(again))) return again;
     }
     this.#refusal = "full";
     return null;
   }
 
   /** Anybody with room, from a random start so that the neighbours of a full one are not all sent to the same next. */
-  #scan(endpoints: readonly Endpoint[], avoid: Endpoint | null): Endpoint | null {
+  #scan(endpoints: readonly Endpoint[], avoid: Avoided): Endpoint | null {
     const size = endpoints.length;
     if (size === 0) return null;
     const start = Math.floor(this.#context.random() * size);
     for (let i = 0; i < size; i++) {
       const endpoint = endpoints[(start + i) % size]!;
-      if (endpoint !== avoid && !endpoint.ejected && endpoint.hasRoom()) return endpoint;
+      if ((avoid === null || !avoids(avoid, endpoint)) && !endpoint.ejected && endpoint.hasRoom()) return endpoint;
     }
     return null;
   }
