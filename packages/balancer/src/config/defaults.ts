@@ -12,3 +12,6 @@ export const defaultRetry: RetryPlan = {
 
 /** Statuses that mean ready. */
 export const defaultExpect: readonly (readonly [number, number])[] = [[200, 299]];
+
+/** Ms between two probes while a change is near. */
+export const defaultFastInterval = 1_000;

@@ -18,7 +18,7 @@ const ours: Readonly<Record<string, readonly string[]>> = {
   routes: ["rules", "routers", "locations", "location", "paths"],
   address: ["listen", "bind", "url", "addr", "host"],
   balance: ["algorithm", "lb", "lbpolicy", "policy", "strategy", "method", "loadbalancer"],
-  readiness: ["healthcheck", "healthchecks", "health", "check", "probe", "liveness"],
+  readiness: ["healthcheck", "healthchecks", "health", "check", "probe"],
   sticky: ["affinity", "session", "sessionaffinity", "stickiness", "stickysessions", "persistence", "iphash"],
   appCookie: ["appsession", "learn", "route", "sessioncookie"],
   secret: ["key", "secrets", "hashkey", "dynamiccookiekey"],
@@ -46,6 +46,10 @@ const ours: Readonly<Record<string, readonly string[]>> = {
 /** A hint for a key that is well known elsewhere, if its name here is among `known`. */
 export function foreignKeys(key: string, known: readonly string[]): string | undefined {
   const plain = key.toLowerCase().replace(/[-_]/g, "");
+  // Restarting is for whoever started it. Where nothing can be restarted, a liveness probe is a readiness probe by another name.
+  if (plain === "liveness" && known.includes("readiness")) {
+    return "the balancer restarts only what it has started: `plimsoll up --live-path`; here it is `readiness`";
+  }
   const name = known.find((candidate) => ours[candidate]?.includes(plain) === true);
   return name === undefined ? undefined : `here it is called "${name}"`;
 }

@@ -23,7 +23,7 @@ export function planConfig(
     listeners: Object.entries(config.listeners).map(([name, listener]) =>
       planListener(name, listener, config, pages, original),
     ),
-    pools: Object.entries(config.pools).map(([name, pool]) => planPool(name, pool)),
+    pools: Object.entries(config.pools).map(([name, pool]) => planPool(name, pool, within)),
     admin: config.admin.address,
     log: { access: access === "none" || access === "stdout" ? access : within(access), format },
     workers: config.workers === "auto" ? 0 : config.workers,

@@ -1,6 +1,6 @@
 // A pool as it was written to a pool as it is planned.
-import type { EndpointPlan, HashKeyPlan, OutlierPlan, PoolPlan, ReadinessPlan, RetryPlan } from "../pool/plan.ts";
-import { defaultExpect, defaultRetry } from "./defaults.ts";
+import type { EndpointPlan, HashKeyPlan, OutlierPlan, PoolPlan, ProbeName, ReadinessPlan, RetryPlan } from "../pool/plan.ts";
+import { defaultExpect, defaultFastInterval, defaultRetry } from "./defaults.ts";
 import type { NamePlan, PoolSource } from "./plan.ts";
 import { planSticky } from "./plan-sticky.ts";
 import type { EndpointConfig, PoolConfig } from "./schema/pools.ts";
@@ -8,8 +8,8 @@ import type { OutliersConfig } from "./schema/outliers.ts";
 import type { ReadinessConfig } from "./schema/readiness.ts";
 import type { RetryConfig } from "./schema/retry.ts";
 
-/** Plans one pool. Slots are given out later, so they are -1. */
-export function planPool(name: string, config: PoolConfig): PoolSource {
+/** Plans one pool; `within` finds the files that it names. Slots are given out later, so they are -1. */
+export function planPool(name: string, config: PoolConfig, within: (written: string) => string): PoolSource {
   const endpoints: EndpointPlan[] = [];
   const names: NamePlan[] = [];
   for (const endpoint of config.endpoints) {
@@ -25,7 +25,7 @@ export function planPool(name: string, config: PoolConfig): PoolSource {
     hashKey: planHashKey(config),
     hashBalance: config.hashBalance,
     zone: config.zone ?? "",
-    readiness: planReadiness(config.readiness),
+    readiness: planReadiness(config.readiness, within),
     failOpen: config.failOpen,
     sticky: planSticky(config.sticky),
     outliers: planOutliers(config.outliers),
@@ -81,15 +81,18 @@ function planHashKey(config: PoolConfig): HashKeyPlan | null {
   return config.balance === "ringHash" || config.balance === "maglev" ? { from: "source" } : null;
 }
 
-/** What is tried when nothing is said: a request if there is a path for it, else a connection. */
-export function probeOf(config: ReadinessConfig): "http" | "tcp" | "off" {
-  return config.probe ?? (config.path === undefined ? "tcp" : "http");
+/** What is tried when nothing is said: what there are settings for, else a connection. */
+export function probeOf(config: ReadinessConfig): ProbeName | "off" {
+  if (config.probe !== undefined) return config.probe === "grpc" ? "tcp" : config.probe;
+  if (config.path !== undefined) return "http";
+  if (config.tls !== undefined) return "tls";
+  return config.command === undefined ? "tcp" : "command";
 }
 
-function planReadiness(config: ReadinessConfig): ReadinessPlan | null {
+function planReadiness(config: ReadinessConfig, within: (written: string) => string): ReadinessPlan | null {
   const probe = probeOf(config);
   if (probe === "off") return null;
-  const { interval, timeout, rise, fall } = config;
+  const { interval, timeout, rise, fall, body, tls, command } = config;
   return {
     probe,
     path: config.path ?? "/",
@@ -97,7 +100,19 @@ function planReadiness(config: ReadinessConfig): ReadinessPlan | null {
     host: config.host ?? "",
     headers: Object.entries(config.headers ?? {}),
     expect: config.expect ?? defaultExpect,
+    body: body === undefined ? null : { pattern: body.matches, within: body.within },
+    drainOn: config.drainOn ?? [],
+    tls:
+      probe === "tls"
+        ? {
+            serverName: tls?.serverName ?? "",
+            verify: tls?.verify ?? true,
+            ca: tls?.ca === undefined ? "" : within(tls.ca),
+          }
+        : null,
+    command: command === undefined ? null : { words: command, env: Object.entries(config.env ?? {}) },
     interval,
+    fastInterval: Math.min(interval, config.fastInterval ?? defaultFastInterval),
     timeout,
     rise,
     fall,

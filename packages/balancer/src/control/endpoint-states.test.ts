@@ -25,16 +25,36 @@ function pool(slots: readonly number[], probed = true): PoolPlan {
 function setting() {
   const table = SharedTable.local({ workers: 1, endpoints: 4, pools: 1, listeners: 1 });
   const events: string[] = [];
+  const texts: string[] = [];
+  const drains: string[] = [];
   let now = 1000;
   const states = new EndpointStates(
     table,
     { now: () => now, wall: () => now },
-    { event: (_, name) => void events.push(name) },
+    {
+      event: (_, name, text) => {
+        events.push(name);
+        texts.push(text);
+      },
+    },
+    {
+      begin: (_, { id }, window) => {
+        drains.push(`begin ${id}`);
+        return window ?? 0;
+      },
+      end: (_, { id }) => void drains.push(`end ${id}`),
+      leave: () => {},
+    },
   );
   const cell = (slot: number, which: number) => table.cells[table.state(slot) + which];
   return {
     states,
     events,
+    texts,
+    /** Drains begun and ended, from the first one on. */
+    get drains(): readonly string[] {
+      return drains.slice(Math.max(0, drains.findIndex((one) => one.startsWith("begin"))));
+    },
     pass: (ms: number) => (now += ms),
     state: (slot: number) =>
       Object.entries(EndpointState).find(([, value]) => value === cell(slot, StateCell.state))?.[0],
@@ -98,9 +118,72 @@ test("a pool in which nobody is ready is told once, and once when it is over", (
   at.states.apply([pool([0, 1])]);
   at.states.judge("app", endpoint(0), "ready", "passed");
   expect(at.events.filter((name) => name.startsWith("pool."))).toEqual(["pool.unready", "pool.ready"]);
+  at.pass(10_000);
   // Draining the last ready one is an operator's doing, and still what somebody must know.
   at.states.ask("app", "e0", "draining", "deploy");
   expect(at.events.at(-1)).toBe("pool.unready");
+});
+
+test("a pool that comes and goes is not told of each time, but never left wrongly told", () => {
+  const at = setting();
+  at.states.apply([pool([0])]);
+  const flip = (verdict: Verdict) => at.states.judge("app", endpoint(0), verdict, "");
+  const told = () => at.events.filter((name) => name.startsWith("pool."));
+  flip("unready");
+  for (let i = 0; i < 20; i++) {
+    flip("ready");
+    flip("unready");
+  }
+  expect(told()).toEqual(["pool.unready", "pool.ready"]);
+  expect(at.states.failsOpen("app")).toBe(true);
+  at.states.remind();
+  expect(told().length).toBe(2);
+  at.pass(10_000);
+  at.states.remind();
+  at.states.remind();
+  expect(told()).toEqual(["pool.unready", "pool.ready", "pool.unready"]);
+  expect(at.texts.at(-1)).toEndWith("it came and went 20 times since it was last told");
+  flip("ready");
+  expect(told().at(-1)).toBe("pool.ready");
+  expect(at.states.failsOpen("app")).toBe(false);
+});
+
+test("an endpoint that asks for it drains, and an operator's word is above that", () => {
+  const at = setting();
+  at.states.apply([pool([0, 1])]);
+  for (const slot of [0, 1]) at.states.judge("app", endpoint(slot), "ready", "passed");
+  at.states.judge("app", endpoint(0), "draining", "asked");
+  expect([at.state(0), at.drains]).toEqual(["draining", ["begin e0"]]);
+  at.states.judge("app", endpoint(0), "ready", "passed");
+  expect([at.state(0), at.drains]).toEqual(["ready", ["begin e0", "end e0"]]);
+  at.states.ask("app", "e0", "draining", "deploy");
+  at.states.judge("app", endpoint(0), "draining", "asked");
+  at.states.judge("app", endpoint(0), "ready", "passed");
+  expect([at.state(0), at.states.find("app", "e0")?.reason]).toEqual(["draining", "deploy"]);
+  at.states.ask("app", "e0", "ready", "");
+  expect(at.state(0)).toBe("ready");
+});
+
+test("where nobody else is ready, who asks to be drained is asked all the same, until somebody is", () => {
+  const at = setting();
+  at.states.apply([pool([0, 1])]);
+  for (const slot of [0, 1]) at.states.judge("app", endpoint(slot), "ready", "passed");
+  at.states.judge("app", endpoint(0), "draining", "asked");
+  at.states.judge("app", endpoint(1), "draining", "asked");
+  expect([at.state(0), at.state(1)]).toEqual(["unready", "unready"]);
+  expect(at.states.failsOpen("app")).toBe(true);
+  expect(at.states.find("app", "e0")?.reason).toBe("asked to be drained, but nobody else is ready; asked");
+  at.states.judge("app", endpoint(1), "ready", "passed");
+  expect([at.state(0), at.state(1)]).toEqual(["draining", "ready"]);
+  expect(at.states.failsOpen("app")).toBe(false);
+  // What an operator took out stays out, also when that leaves nobody.
+  at.states.ask("app", "e1", "disabled", "broken");
+  at.states.ask("app", "e0", "disabled", "broken");
+  expect(at.states.failsOpen("app")).toBe(false);
+  // And without fail open nobody is asked who would rather not be.
+  at.states.apply([{ ...pool([0, 1]), failOpen: false }]);
+  at.states.ask("app", "e0", "ready", "");
+  expect(at.state(0)).toBe("draining");
 });
 
 test("over any history the table says what probes and operators said last", () => {

@@ -5,11 +5,12 @@ import { formatDuration } from "../base/units.ts";
 import type { Log, LogLevel } from "../observe/log.ts";
 import { EndpointState, StateCell, type SharedTable } from "../observe/table.ts";
 import type { EndpointPlan, PoolPlan } from "../pool/plan.ts";
+import type { Verdict } from "../pool/probe/threshold.ts";
 import { comesIn } from "../pool/slow-start.ts";
+import { FailOpenWatch } from "./fail-open.ts";
 import { endpointKey } from "./slots.ts";
 
-/** What probes say. "unknown" until the first has passed. */
-export type Verdict = "unknown" | "ready" | "unready";
+export type { Verdict } from "../pool/probe/threshold.ts";
 /** What an operator may ask for; "ready" leaves it to the probes again. */
 export type AskedState = "ready" | "draining" | "disabled";
 /** What workers see. */
@@ -24,6 +25,8 @@ export interface StateEntry {
   readonly state: SeenState;
   /** Why it is in this state: a sentence. */
   readonly reason: string;
+  /** Why its probes say what they say. */
+  readonly probed: string;
   /** Wall-clock ms of the last change of `state`. */
   readonly since: number;
 }
@@ -45,8 +48,7 @@ export class EndpointStates {
   readonly #clock: Clock;
   readonly #log: Log;
   #entries = new Map<string, StateEntry>();
-  /** Pools in which nobody is ready, so that it is told once. */
-  #unreadyPools = new Set<string>();
+  readonly #failOpen: FailOpenWatch;
   /** What was there when the balancer started and has not been judged since: its first pass is no return. Null before that. */
   #fromStart: Set<string> | null = null;
 
@@ -55,6 +57,7 @@ export class EndpointStates {
     this.#table = table;
     this.#clock = clock;
     this.#log = log;
+    this.#failOpen = new FailOpenWatch(clock, log);
   }
 
   /** The entry of an endpoint, or undefined when the running plan has none of that name. */
@@ -87,9 +90,7 @@ export class EndpointStates {
     for (const [key, entry] of this.#entries) if (!next.has(key)) this.#gone.push(entry);
     this.#entries = next;
     this.#fromStart ??= new Set(next.keys());
-    for (const name of this.#unreadyPools) {
-      if (!pools.some((pool) => pool.name === name)) this.#unreadyPools.delete(name);
-    }
+    this.#failOpen.keepOnly(pools);
     for (const pool of pools) this.#judgePool(pool);
   }
 
@@ -107,12 +108,13 @@ export class EndpointStates {
     const asked = entry.asked === "ready";
     if (entry.verdict === verdict) {
       // Nothing changed, but an operator who looks wants to know what the endpoint is waiting for.
-      if (asked && verdict === "unknown") this.#entries.set(endpointKey(pool, endpoint), { ...entry, reason });
+      if (asked && verdict === "unknown")
+        this.#entries.set(endpointKey(pool, endpoint), { ...entry, reason, probed: reason });
       return;
     }
     const level = verdict === "ready" ? "info" : "warn";
     if (asked) this.#tell(level, entry, verdict, reason);
-    this.#change({ ...entry, verdict, reason: asked ? reason : entry.reason });
+    this.#change({ ...entry, verdict, probed: reason, reason: asked ? reason : entry.reason });
   }
 
   /**
@@ -148,7 +150,16 @@ export class EndpointStates {
     const fresh = pool.readiness === null ? "not probed" : "not probed yet";
     if (old === undefined) {
       const since = this.#clock.wall();
-      return { pool, endpoint, verdict: "unknown", asked: "ready", state: "unknown", reason: fresh, since };
+      return {
+        pool,
+        endpoint,
+        verdict: "unknown",
+        asked: "ready",
+        state: "unknown",
+        reason: fresh,
+        probed: fresh,
+        since,
+      };
     }
     const kept = { ...old, pool, endpoint };
     // What the old probes said means nothing once there are none.
@@ -166,7 +177,12 @@ export class EndpointStates {
   }
 
   #change(entry: StateEntry): void {
-    const next = withState(entry, this.#clock);
+    this.#settle(withState(entry, this.#clock));
+    this.#judgePool(entry.pool);
+  }
+
+  /** Puts an entry in place of the last one, with all that follows for this endpoint. */
+  #settle(next: StateEntry): void {
     const key = endpointKey(next.pool.name, next.endpoint);
     const before = this.#entries.get(key)?.state ?? "unknown";
     const first = this.#fromStart?.delete(key) === true && before === "unknown";
@@ -178,7 +194,6 @@ export class EndpointStates {
       this.#drains.begin(next.pool, next.endpoint, null);
     this.#entries.set(key, next);
     this.#store(next);
-    this.#judgePool(next.pool);
   }
 
   /** Before the state is stored: no worker may ever see the one without the other. */
@@ -192,23 +207,33 @@ export class EndpointStates {
     this.#table.cells[at + StateCell.since] = entry.since;
   }
 
-  /** A pool in which no probed endpoint is left is what an operator is woken for. */
+  /** Whether requests to a pool go to endpoints that nobody knows to be ready. */
+  failsOpen(pool: string): boolean {
+    return this.#failOpen.failsOpen(pool);
+  }
+
+  /** Tells what was held back because it came and went; to be called every now and then. */
+  remind(): void {
+    for (const pool of new Set([...this.#entries.values()].map((entry) => entry.pool))) this.#judgePool(pool);
+  }
+
+  /**
+   * Where nobody is ready and the pool fails open, those that asked for a drain are asked all the same: they said "rather
+   * not", not "never", and an application whose whole fleet says so at once has lost something that it shares.
+   */
   #judgePool(pool: PoolPlan): void {
     if (pool.readiness === null || pool.endpoints.length === 0) return;
-    const entries = pool.endpoints.flatMap((endpoint) => this.of(pool.name, endpoint) ?? []);
-    const ready = entries.some((entry) => entry.state === "ready");
-    const judged = entries.every((entry) => entry.state !== "unknown");
-    if (ready && this.#unreadyPools.delete(pool.name)) {
-      this.#log.event("info", "pool.ready", `pool ${pool.name} has a ready endpoint again`, { pool: pool.name });
-    } else if (!ready && judged && !this.#unreadyPools.has(pool.name)) {
-      this.#unreadyPools.add(pool.name);
-      const then = pool.failOpen
-        ? "requests go to unready ones rather than to nobody (fail open)"
-        : "requests are answered with 503";
-      this.#log.event("error", "pool.unready", `no endpoint of pool ${pool.name} is ready; ${then}`, {
-        pool: pool.name,
-      });
+    const entries = (): StateEntry[] => pool.endpoints.flatMap((endpoint) => this.of(pool.name, endpoint) ?? []);
+    const open = pool.failOpen && entries().every((entry) => entry.state !== "ready");
+    for (const entry of entries()) {
+      if (entry.verdict !== "draining" || entry.asked !== "ready") continue;
+      const state = open ? "unready" : "draining";
+      if (entry.state === state) continue;
+      const reason = open ? `asked to be drained, but nobody else is ready; ${entry.probed}` : entry.probed;
+      this.#tell("warn", entry, state, reason);
+      this.#settle({ ...entry, state, reason, since: this.#clock.wall() });
     }
+    this.#failOpen.look(pool, entries());
   }
 }
 

@@ -18,7 +18,12 @@ function setting() {
       new Promise<Seen>((answer) => void open.push({ port: port(subject), signal, answer })),
   };
   const probes = new Probes({
-    probes: { http: probe, tcp: { ...probe, name: "tcp" } },
+    probes: {
+      http: probe,
+      tcp: { ...probe, name: "tcp" },
+      tls: { ...probe, name: "tls" },
+      command: { ...probe, name: "command" },
+    },
     states: {
       judge: (_, endpoint, verdict, reason) => void verdicts.push([port(endpoint), verdict, reason]),
       of: () => undefined,
@@ -54,7 +59,16 @@ function setting() {
   };
 }
 
-const readiness = { probe: "http", interval: 1000, timeout: 500, rise: 2, fall: 2 } as ReadinessPlan;
+const readiness = {
+  probe: "http",
+  method: "GET",
+  path: "/readyz",
+  interval: 1000,
+  fastInterval: 200,
+  timeout: 500,
+  rise: 2,
+  fall: 2,
+} as ReadinessPlan;
 
 function plan(ports: readonly number[], how: ReadinessPlan | null = readiness): EnginePlan {
   const endpoints = ports.map((port) => ({ slot: 0, id: `${port}`, address: { kind: "tcp", host: "10.0.0.1", port } }));
@@ -130,7 +144,7 @@ test("the first round is over when every endpoint was asked, or when patience is
   await at.answer(false);
   expect(over).toBe(1);
   // It says what a new endpoint is waiting for, although that decides nothing yet.
-  expect(at.verdicts[0]).toEqual([1, "unknown", "no probe has passed yet: status 503"]);
+  expect(at.verdicts[0]).toEqual([1, "unknown", "no probe has passed yet: status 503 (GET /readyz)"]);
   const slow = setting();
   slow.probes.apply(plan([1]));
   void slow.probes.firstRound(1000).then(() => over++);
@@ -139,4 +153,48 @@ test("the first round is over when every endpoint was asked, or when patience is
   slow.probes.stop();
   expect(slow.open.every((each) => each.signal.aborted)).toBe(true);
   expect(slow.waiting()).toBe(0);
+});
+
+test("while a change is near, the next probe comes sooner; once it is decided, not", async () => {
+  const at = setting();
+  at.probes.apply(plan([1], { ...readiness, fall: 3 }));
+  await at.pass(10);
+  await at.answer(true);
+  await at.pass(1200);
+  await at.answer(false); // the first of three
+  await at.pass(250);
+  expect(at.open.length).toBe(1);
+  await at.answer(false);
+  await at.pass(250);
+  await at.answer(false); // unready: nothing is near any more
+  expect(at.verdicts.at(-1)?.[1]).toBe("unready");
+  await at.pass(250);
+  expect(at.open.length).toBe(0);
+  await at.pass(950);
+  await at.answer(true); // the first of two
+  await at.pass(250);
+  expect(at.open.length).toBe(1);
+  await at.answer(true);
+  expect(at.verdicts.at(-1)?.[1]).toBe("ready");
+});
+
+test("what the last probe saw can be looked up", async () => {
+  const at = setting();
+  const [endpoint] = plan([1]).pools[0]?.endpoints ?? [];
+  if (endpoint === undefined) throw new Error("the plan has an endpoint");
+  at.probes.apply(plan([1]));
+  expect(at.probes.last("app", endpoint)).toBeNull();
+  await at.pass(10);
+  await at.answer(true);
+  await at.pass(1200);
+  await at.answer(true);
+  expect(at.probes.last("app", endpoint)).toEqual({
+    what: "GET /readyz",
+    at: 1210,
+    ok: true,
+    detail: "status 200",
+    took: 1,
+    inRow: 2,
+  });
+  expect(at.probes.last("other", endpoint)).toBeNull();
 });

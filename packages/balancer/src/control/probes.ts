@@ -4,20 +4,36 @@
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { Timers } from "../net/clock.ts";
-import type { EndpointPlan, PoolPlan, ReadinessPlan } from "../pool/plan.ts";
+import type { EndpointPlan, PoolPlan, ProbeName, ReadinessPlan } from "../pool/plan.ts";
 import type { Probe } from "../pool/probe/probe.ts";
 import { firstProbeAt, nextProbeAt } from "../pool/probe/schedule.ts";
-import { observe, unprobed, type Standing } from "../pool/probe/threshold.ts";
+import { isChanging, observe, unprobed, type Standing } from "../pool/probe/threshold.ts";
+import { probeWords } from "../pool/probe/words.ts";
 import type { EnginePlan } from "../proxy/assemble.ts";
 import type { EndpointStates } from "./endpoint-states.ts";
 import { endpointKey } from "./slots.ts";
 
 export interface ProbesNeeds {
-  readonly probes: Readonly<Record<ReadinessPlan["probe"], Probe>>;
+  readonly probes: Readonly<Record<ProbeName, Probe>>;
   readonly states: Pick<EndpointStates, "judge" | "of">;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
+}
+
+/** What the last probe of an endpoint saw, for status. */
+export interface ProbeFacts {
+  /** "GET /readyz". */
+  readonly what: string;
+  /** Wall-clock ms. */
+  readonly at: number;
+  readonly ok: boolean;
+  /** "status 503, expected 200-299". */
+  readonly detail: string;
+  /** Ms. */
+  readonly took: number;
+  /** How many in a row, with this one, went that way. */
+  readonly inRow: number;
 }
 
 interface Watch {
@@ -26,6 +42,8 @@ interface Watch {
   readonly readiness: ReadinessPlan;
   readonly abort: AbortController;
   standing: Standing;
+  /** Wall-clock ms of the last probe's end; 0 before that. */
+  at: number;
   done: number;
   cancel: () => void;
   /** Settled when the first probe is over. */
@@ -70,6 +88,16 @@ export class Probes {
     });
   }
 
+  /** The last probe of an endpoint; null before the first, and where nothing is probed. */
+  last(pool: string, endpoint: EndpointPlan): ProbeFacts | null {
+    const watch = this.#watches.get(endpointKey(pool, endpoint));
+    const seen = watch?.standing.last;
+    if (watch === undefined || seen === null || seen === undefined) return null;
+    const { passes, fails } = watch.standing;
+    const { ok, detail, took } = seen;
+    return { what: probeWords(watch.readiness), at: watch.at, ok, detail, took: Math.round(took), inRow: Math.max(1, passes + fails) };
+  }
+
   /** Resolves when every endpoint has been probed once, or after `patience` ms. */
   async firstRound(patience: number): Promise<void> {
     const firsts = [...this.#watches.values()].map((watch) => watch.first.promise);
@@ -94,6 +122,7 @@ export class Probes {
       readiness,
       abort: new AbortController(),
       standing: { ...unprobed(this.#needs.clock.now()), verdict },
+      at: 0,
       done: 0,
       cancel: () => {},
       first: Promise.withResolvers<void>(),
@@ -115,11 +144,14 @@ export class Probes {
     const { standing, change } = observe(watch.standing, seen, readiness, now);
     watch.standing = standing;
     watch.done++;
-    if (change !== null) states.judge(pool, endpoint, change.to, change.reason);
+    watch.at = clock.wall();
+    const which = `(${probeWords(readiness)})`;
+    if (change !== null) states.judge(pool, endpoint, change.to, `${change.reason} ${which}`);
     else if (standing.verdict === "unknown")
-      states.judge(pool, endpoint, "unknown", `no probe has passed yet: ${seen.detail}`);
+      states.judge(pool, endpoint, "unknown", `no probe has passed yet: ${seen.detail} ${which}`);
     watch.first.resolve();
-    this.#schedule(watch, nextProbeAt(startedAt, now, watch.done, readiness.interval, random));
+    const interval = isChanging(standing) ? readiness.fastInterval : readiness.interval;
+    this.#schedule(watch, nextProbeAt(startedAt, now, watch.done, interval, random));
   }
 }
 

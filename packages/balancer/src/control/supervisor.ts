@@ -4,7 +4,9 @@ import { tmpdir } from "node:os";
 import type { Plan } from "../config/plan.ts";
 import { renderProblems, type Problem } from "../config/problem.ts";
 import { createBunTransport } from "../net/bun-transport.ts";
-import { after, systemClock, systemRandom, systemTimers } from "../net/clock.ts";
+import { after, every, systemClock, systemRandom, systemTimers } from "../net/clock.ts";
+import { runCommand } from "../net/run-command.ts";
+import { shakeHands } from "../net/tls-handshake.ts";
 import type { Log } from "../observe/log.ts";
 import { renderMetrics } from "../observe/prometheus.ts";
 import { SharedTable, WorkerCell } from "../observe/table.ts";
@@ -140,6 +142,7 @@ class RunningSupervisor implements Supervisor {
   #forgetSignals: () => void = () => {};
   /** As they were before they were closed: status goes on telling the ports. */
   #lastSockets: ListeningSockets["all"] | null = null;
+  #stopReminding: () => void = () => {};
   #stopping = false;
   #hurried = false;
   #hurry: () => void = () => {};
@@ -169,7 +172,13 @@ class RunningSupervisor implements Supervisor {
     });
     this.#states = new EndpointStates(this.#table, systemClock, log, this.#drains);
     this.#probes = new Probes({
-      probes: makeProbes({ transport: createBunTransport(), clock: systemClock, timers: systemTimers }),
+      probes: makeProbes({
+        transport: createBunTransport(),
+        clock: systemClock,
+        timers: systemTimers,
+        shakeHands,
+        runCommand,
+      }),
       states: this.#states,
       clock: systemClock,
       timers: systemTimers,
@@ -230,6 +239,7 @@ class RunningSupervisor implements Supervisor {
     }
     this.readiness = "ready";
     this.#outliers.start();
+    this.#stopReminding = every(1_000, () => this.#states.remind());
     this.#tellRunning();
     const where = this.status().listeners.map(({ name, host, port }) => `${name} on ${hostPort(host, port)}`);
     this.#log.event("info", "program.ready", `serving ${where.join(", ")}`, { workers: this.#workers.rows.length });
@@ -372,6 +382,7 @@ class RunningSupervisor implements Supervisor {
   async #leave(code: number): Promise<void> {
     this.#probes.stop();
     this.#outliers.stop();
+    this.#stopReminding();
     this.#drains.close();
     this.#discovery.close();
     await this.#admin.close();

@@ -31,8 +31,11 @@ export interface EndpointPlan {
   readonly backup: boolean;
 }
 
+/** Names of the probes in probe/table.ts. */
+export type ProbeName = "http" | "tcp" | "tls" | "command";
+
 export interface ReadinessPlan {
-  readonly probe: "http" | "tcp";
+  readonly probe: ProbeName;
   readonly path: string;
   readonly method: string;
   /** Host field of the probe; "" means the endpoint's own address. */
@@ -40,10 +43,35 @@ export interface ReadinessPlan {
   readonly headers: readonly (readonly [string, string])[];
   /** Inclusive status ranges that count as ready. */
   readonly expect: readonly (readonly [number, number])[];
+  /** What the answer's body must hold within its first `within` bytes; null: it is not looked at. */
+  readonly body: { readonly pattern: string; readonly within: number } | null;
+  /** Inclusive ranges of statuses with which a ready endpoint asks to be drained. */
+  readonly drainOn: readonly (readonly [number, number])[];
+  /** How a TLS handshake is made; null for other probes. */
+  readonly tls: TlsProbePlan | null;
+  /** What is run, and with which environment; null for other probes. */
+  readonly command: CommandProbePlan | null;
   readonly interval: number;
+  /** Instead of `interval` while probes in a row are about to change what is thought of an endpoint. */
+  readonly fastInterval: number;
   readonly timeout: number;
   readonly rise: number;
   readonly fall: number;
+}
+
+export interface TlsProbePlan {
+  /** Name that is asked for and verified; "" means the endpoint's own address. */
+  readonly serverName: string;
+  /** Whether the certificate must be valid. */
+  readonly verify: boolean;
+  /** PEM file of the authorities that are trusted; "" means the system's. Read anew for each handshake. */
+  readonly ca: string;
+}
+
+export interface CommandProbePlan {
+  /** Program and arguments; never empty. */
+  readonly words: readonly string[];
+  readonly env: readonly (readonly [string, string])[];
 }
 
 /** By what clients are kept at their endpoint: a file each in stick/. */

@@ -1,8 +1,10 @@
 // Whether the settings of one pool fit together.
 import { formatDuration } from "../../base/units.ts";
 import type { Meant } from "./meant.ts";
+import { defaultExpect } from "../defaults.ts";
 import { probeOf } from "../plan-pools.ts";
 import { error, warning, type Finding, type Path } from "../problem.ts";
+import { slowRegex } from "../regex-guard.ts";
 import type { PoolConfig } from "../schema/pools.ts";
 import { checkSticky, checkStickyNames } from "./sticky.ts";
 
@@ -69,11 +71,48 @@ function checkReadiness({ readiness }: PoolConfig, pool: Path): Finding[] {
       ),
     );
   }
+  if (readiness.fastInterval !== undefined && readiness.fastInterval > readiness.interval) {
+    const interval = formatDuration(readiness.interval);
+    findings.push(
+      error(
+        [...path, "fastInterval"],
+        `${formatDuration(readiness.fastInterval)} is slower than the interval (${interval})`,
+        `write ${interval} or less`,
+      ),
+    );
+  }
+  if (probe === "http") {
+    for (const [index, range] of (readiness.drainOn ?? []).entries()) {
+      const both = (readiness.expect ?? defaultExpect).some(([low, high]) => low <= range[1] && range[0] <= high);
+      if (!both) continue;
+      const hint = "leave it to one of the two";
+      const finding = error([...path, "drainOn", index], "this status means ready as well", hint);
+      findings.push(finding);
+    }
+    if (readiness.body !== undefined && readiness.method === "HEAD") {
+      findings.push(error([...path, "body"], "the answer to HEAD has no body", "write method: GET, or remove body"));
+    }
+    const slow = readiness.body === undefined ? null : slowRegex(readiness.body.matches);
+    if (slow !== null) findings.push(warning([...path, "body"], slow, "write it without the outer repetition"));
+  }
+  if (probe === "command" && readiness.command === undefined) {
+    findings.push(error(path, "a probe by command needs a command", "write command: [/path/of/program, argument]"));
+  }
+  for (const [key, kind] of [
+    ["tls", "tls"],
+    ["command", "command"],
+    ["env", "command"],
+  ] as const) {
+    if (readiness[key] === undefined || probe === kind) continue;
+    findings.push(
+      error([...path, key], `"${key}" has no meaning with probe: ${probe}`, `remove ${key}, or write probe: ${kind}`),
+    );
+  }
   if (probe === "http" && readiness.path === undefined) {
     findings.push(error(path, "an http probe needs a path", "write readiness: { path: /readyz }"));
   }
   if (probe !== "http") {
-    for (const key of ["path", "method", "host", "headers", "expect"] as const) {
+    for (const key of ["path", "method", "host", "headers", "expect", "body", "drainOn"] as const) {
       if (readiness[key] === undefined) continue;
       const why =
         readiness.probe === undefined

@@ -3,7 +3,22 @@ import { z } from "zod";
 import type { Misread } from "../../base/units.ts";
 import { parseHeaderValue, parseMethod, parseEditableName } from "../header-rules.ts";
 import { parseHost } from "../host.ts";
-import { fieldMap, duration, integer, oneOf, oneOrMany, shortForms, shorthand, written } from "./leaf.ts";
+import { parseRegex } from "../regex-guard.ts";
+import {
+  duration,
+  fieldMap,
+  flag,
+  integer,
+  leafFacts,
+  notYet,
+  oneOf,
+  oneOrMany,
+  shortForms,
+  shorthand,
+  size,
+  text,
+  written,
+} from "./leaf.ts";
 
 /** An inclusive range of statuses. */
 export type StatusRange = readonly [from: number, to: number];
@@ -30,9 +45,14 @@ const statusRange = (
 ).register(shortForms, { json: { type: "integer", minimum: 200, maximum: 599 } });
 
 const probeSchema = z.strictObject({
-  probe: oneOf(["http", "tcp", "off"])
+  probe: oneOf(["http", "tcp", "tls", "command", "grpc", "off"])
+    .register(notYet, {
+      severity: "error",
+      will: "the gRPC health service will be asked, once HTTP/2 is spoken to endpoints",
+      except: ["http", "tcp", "tls", "command", "off"],
+    })
     .describe(
-      "What is tried: a request (http), a connection (tcp), or nothing (off). http if there is a `path`, else tcp.",
+      "What is tried: a request (http), a connection (tcp), a TLS handshake (tls), a program (command), or nothing (off). If left out: http if there is a `path`, tls with `tls`, command with `command`, else tcp.",
     )
     .optional(),
   path: written({ noun: "a path", hint: "write /readyz" }, (path) =>
@@ -63,11 +83,70 @@ const probeSchema = z.strictObject({
     .meta({ examples: ["200-299", [200, 204]] })
     .describe("Statuses that mean ready: `200-299`, `2xx`, `204`, or a list. 200-299 if left out.")
     .optional(),
+  body: shorthand(
+    "matches",
+    z.strictObject({
+      matches: written({ noun: "a regular expression", hint: 'write "ready" or \'"status": *"ok"\'' }, parseRegex)
+        .meta({ examples: ["ready"] })
+        .describe("JavaScript's grammar, anywhere in the body unless anchored."),
+      within: size(1, 1024 * 1024)
+        .prefault("64KiB")
+        .describe("As much of the body as is looked at; what follows is not waited for."),
+    }),
+  )
+    .describe("What the answer's body must hold to mean ready, if its status does.")
+    .optional(),
+  drainOn: oneOrMany(statusRange)
+    .meta({ examples: [404] })
+    .describe(
+      "Statuses with which a ready endpoint asks to be drained: no new work from its first such answer on, until its probe passes again. What is in flight and sticky clients go on as in any drain. None if left out; a 503 with Retry-After does the same after `fall` of them.",
+    )
+    .optional(),
+  tls: z
+    .strictObject({
+      serverName: written({ noun: "a host", hint: "write app.example.com" }, (text) => {
+        const host = parseHost(text);
+        if ("reason" in host) return host;
+        return host.kind === "exact" ? host.host : { reason: "a probe asks one host", hint: "write a name without *" };
+      })
+        .describe("Name to ask for and to verify; otherwise the endpoint's address.")
+        .optional(),
+      verify: flag().default(true).describe("Whether the certificate must be valid."),
+      ca: text("the path of a file")
+        .describe("PEM file with the authorities that are trusted; otherwise the system's.")
+        .optional(),
+    })
+    .describe("How a handshake of `probe: tls` is made.")
+    .optional(),
+  command: z
+    .array(text("a word of the command"))
+    .min(1)
+    .meta({ examples: [["/usr/local/bin/check-app", "--fast"]] })
+    .describe(
+      "Program and arguments of `probe: command`; no shell reads them. Exit 0 means ready. It finds the endpoint in PLIMSOLL_ADDRESS, PLIMSOLL_HOST and PLIMSOLL_PORT (or PLIMSOLL_SOCKET), has PATH, HOME, LANG and TZ beside them, and is killed with all it started when `timeout` is over.",
+    )
+    .optional(),
+  env: z
+    .record(
+      written({ noun: "the name of a variable", hint: "write CHECK_TOKEN" }, (name): string | Misread =>
+        /^[A-Za-z_][A-Za-z0-9_]*$/.test(name)
+          ? name
+          : { reason: "it has letters, digits and _ only", hint: "write CHECK_TOKEN" },
+      ),
+      z.string().register(leafFacts, { noun: "a text", hint: "write a text; digits, true and false need quotes" }),
+    )
+    .describe("Further environment of the command.")
+    .optional(),
   interval: duration()
     .prefault("5s")
     .describe(
       "Time from one probe of an endpoint to its next, give or take 15%: probes of a fleet must not march in step.",
     ),
+  fastInterval: duration()
+    .describe(
+      "Instead of `interval` while a change is near: before the first pass, after a failure of a ready endpoint and after a pass of an unready one. 1s, or `interval` if that is shorter, if left out.",
+    )
+    .optional(),
   timeout: duration().prefault("2s").describe("Longest wait for the probe's answer; no longer than `interval`."),
   rise: integer(1, 100)
     .default(2)

@@ -1,8 +1,9 @@
-// Ready is who answers an HTTP/1.1 request with one of the expected statuses. The answer's head is read as strictly as that
-// of any other answer: an endpoint whose answers would be refused is not ready. Its body is not looked at.
-import { AnswerHead, answerLimits, Method, parseAnswerHead, violations } from "@plimsoll/wire/http1";
+// Ready is who answers an HTTP/1.1 request with one of the expected statuses and, if one is asked for, a body that matches.
+// The answer's head is read as strictly as that of any other answer: an endpoint whose answers would be refused is not ready.
+import { AnswerHead, answerLimits, Field, Method, parseAnswerHead, violations } from "@plimsoll/wire/http1";
 import type { Address } from "../../net/transport.ts";
 import type { ReadinessPlan } from "../plan.ts";
+import { BodyStart } from "./body.ts";
 import { Attempt, type Dialogue, type Probe, type ProbeNetwork } from "./probe.ts";
 
 /** Interim answers (100, 103) that are read over before the real one. */
@@ -39,7 +40,7 @@ function authority(address: Address): string {
   return address.host.includes(":") ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
 }
 
-/** One request and the head of its answer. */
+/** One request and its answer, the body as far as it matters. */
 class Question implements Dialogue {
   readonly #plan: ReadinessPlan;
   readonly #request: Uint8Array;
@@ -47,6 +48,7 @@ class Question implements Dialogue {
   readonly #head = new AnswerHead();
   #received: Uint8Array = new Uint8Array(0);
   #interim = 0;
+  #body: BodyStart | null = null;
 
   constructor(plan: ReadinessPlan, request: Uint8Array) {
     this.#plan = plan;
@@ -59,6 +61,7 @@ class Question implements Dialogue {
   }
 
   received(bytes: Uint8Array, attempt: Attempt): void {
+    if (this.#body !== null) return this.#readBody(this.#body, bytes, 0, attempt);
     // Borrowed bytes have to be copied. A head is rarely in two pieces, and never longer than its limit.
     const all = new Uint8Array(this.#received.length + bytes.length);
     all.set(this.#received);
@@ -68,7 +71,7 @@ class Question implements Dialogue {
       const end = parseAnswerHead(all, from, all.length, answerLimits, this.#head, this.#method);
       if (end < 0) return attempt.judgeAndClose(false, `invalid answer: ${violations[-end]!.text}`);
       if (end === 0) break;
-      if (this.#head.status >= 200 || this.#head.status === 101) return this.#judge(attempt);
+      if (this.#head.status >= 200 || this.#head.status === 101) return this.#judge(all, end, attempt);
       if (++this.#interim > mostInterim) return attempt.judgeAndClose(false, "only interim answers");
       from = end;
     }
@@ -76,17 +79,60 @@ class Question implements Dialogue {
   }
 
   ended(attempt: Attempt): void {
+    if (this.#body !== null) {
+      this.#body.end();
+      this.#judgeBody(this.#body, attempt);
+      return;
+    }
     const begun = this.#received.length > 0 || this.#interim > 0;
     attempt.judge(false, begun ? "answer ended within its head" : "connection closed before an answer");
   }
 
-  #judge(attempt: Attempt): void {
-    const { status } = this.#head;
-    const ok = this.#plan.expect.some(([low, high]) => status >= low && status <= high);
-    attempt.judge(ok, ok ? `status ${status}` : `status ${status}, expected ${this.#expected()}`, status);
+  #judge(bytes: Uint8Array, end: number, attempt: Attempt): void {
+    const { status, fields } = this.#head;
+    const { expect, drainOn, body } = this.#plan;
+    // Before `expect`: whoever names a status for draining means it.
+    if (within(status, drainOn)) {
+      return attempt.judge(false, `status ${status}, which asks to be drained`, { status, drain: "status" });
+    }
+    if (!within(status, expect)) {
+      const asks = fields.ids.subarray(0, fields.count).includes(Field.retryAfter);
+      const detail = `status ${status}${asks ? " with Retry-After" : ""}, expected ${shown(expect)}`;
+      return attempt.judge(false, detail, asks ? { status, drain: "retry-after" } : { status });
+    }
+    if (body === null) return attempt.judge(true, `status ${status}`, { status });
+    this.#body = new BodyStart(this.#head, body.within);
+    this.#readBody(this.#body, bytes, end, attempt);
   }
 
-  #expected(): string {
-    return this.#plan.expect.map(([low, high]) => (low === high ? `${low}` : `${low}-${high}`)).join(" or ");
+  #readBody(body: BodyStart, bytes: Uint8Array, from: number, attempt: Attempt): void {
+    body.take(bytes, from);
+    if (body.enough) this.#judgeBody(body, attempt);
   }
+
+  #judgeBody(body: BodyStart, attempt: Attempt): void {
+    const { status } = this.#head;
+    const wanted = this.#plan.body;
+    if (wanted === null) return;
+    if (body.problem !== "") return attempt.judge(false, `status ${status}, but ${body.problem}`, { status });
+    const found = new RegExp(wanted.pattern).test(body.text);
+    const what = `status ${status}, body ${found ? "matches" : "does not match"} /${wanted.pattern}/`;
+    attempt.judge(found, found ? what : `${what}: ${excerpt(body.text)}`, { status });
+  }
+}
+
+type Ranges = readonly (readonly [number, number])[];
+
+function within(status: number, ranges: Ranges): boolean {
+  return ranges.some(([low, high]) => status >= low && status <= high);
+}
+
+function shown(ranges: Ranges): string {
+  return ranges.map(([low, high]) => (low === high ? `${low}` : `${low}-${high}`)).join(" or ");
+}
+
+/** What stands in a log line: one line, short. */
+function excerpt(body: string): string {
+  const line = body.replaceAll(/\s+/g, " ").trim();
+  return line === "" ? "it is empty" : JSON.stringify(line.length > 80 ? `${line.slice(0, 79)}…` : line);
 }

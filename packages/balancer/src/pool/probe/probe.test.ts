@@ -1,8 +1,11 @@
 // Probes against real sockets on loopback; what an endpoint does is written out byte by byte.
 import { afterEach, describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import { readStrictRequests } from "@plimsoll/wire/http1/strict-reader";
 import { createBunTransport } from "../../net/bun-transport.ts";
 import { systemClock, systemTimers } from "../../net/clock.ts";
+import { runCommand } from "../../net/run-command.ts";
+import { shakeHands } from "../../net/tls-handshake.ts";
 import type { Address, Connection, ConnectionHandler, Listener } from "../../net/transport.ts";
 import { readiness } from "../fixtures.ts";
 import type { ReadinessPlan } from "../plan.ts";
@@ -11,7 +14,7 @@ import type { Seen } from "./probe.ts";
 import { makeProbes } from "./table.ts";
 
 const transport = createBunTransport();
-const probes = makeProbes({ transport, clock: systemClock, timers: systemTimers });
+const probes = makeProbes({ transport, clock: systemClock, timers: systemTimers, shakeHands, runCommand });
 const plan: ReadinessPlan = { ...readiness, timeout: 5_000 };
 const brief: ReadinessPlan = { ...readiness, timeout: 60 };
 const never = new AbortController().signal;
@@ -112,6 +115,64 @@ describe("http", () => {
     const seen = await ask(answer(text));
     expect(seen.ok).toBe(false);
     expect(seen.detail).toMatch(detail);
+  });
+
+  test.each([
+    ["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nready", true, /body matches/],
+    ["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nrea\r\n2\r\ndy\r\n0\r\n\r\n", true, /body matches/],
+    ["HTTP/1.1 200 OK\r\n\r\nready", true, /body matches/],
+    ["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nnot\r\nyet.", false, /does not match .*: "not yet\."$/],
+    ["HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", false, /does not match .*: it is empty$/],
+    ["HTTP/1.1 204 No Content\r\n\r\n", false, /it is empty/],
+    ["HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nready", false, /ended within its body/],
+    ["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nread", false, /ended within its body/],
+    ["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\nready", false, /invalid answer/],
+    ["HTTP/1.1 503 No\r\nContent-Length: 5\r\n\r\nready", false, /^status 503, expected 200-299$/],
+  ])("body of %j", async (text, ok, detail) => {
+    for (const step of [text.length, 1]) {
+      const seen = await ask(
+        (connection) => {
+          for (let i = 0; i < text.length; i += step) say(connection, text.slice(i, i + step));
+          connection.close();
+        },
+        { body: { pattern: "^ready$", within: 64 } },
+      );
+      expect(seen.ok).toBe(ok);
+      expect(seen.detail).toMatch(detail);
+    }
+  });
+
+  test("a body is looked at as far as it was asked for, and no further", async () => {
+    const text = `HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n${"x".repeat(20)}ready`;
+    const far = await ask((connection) => say(connection, text), {
+      body: { pattern: "ready", within: 25 },
+      timeout: 300,
+    });
+    expect(far.ok).toBe(true);
+    const near = await ask(answer(text), { body: { pattern: "ready", within: 24 } });
+    expect(near.ok).toBe(false);
+  });
+
+  test("a status can ask for draining, and so can Retry-After; neither speaks where the status means ready", async () => {
+    const drainOn = [[404, 404]] as const;
+    const gone = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+    expect(await ask(answer(gone), { drainOn })).toMatchObject({
+      ok: false,
+      drain: "status",
+      detail: "status 404, which asks to be drained",
+    });
+    expect(await ask(answer(gone))).not.toHaveProperty("drain");
+    const busy = "HTTP/1.1 503 Busy\r\nRETRY-AFTER: 5\r\nContent-Length: 0\r\n\r\n";
+    expect(await ask(answer(busy))).toMatchObject({
+      drain: "retry-after",
+      detail: "status 503 with Retry-After, expected 200-299",
+    });
+    expect(await ask(answer(busy), { expect: [[503, 503]] })).toEqual({
+      ok: true,
+      status: 503,
+      detail: "status 503",
+      took: expect.any(Number),
+    });
   });
 
   test("a reset is told apart", async () => {
@@ -227,7 +288,126 @@ describe("tcp", () => {
   });
 });
 
-describe.each(Object.entries(probes))("every probe: %s", (name, probe) => {
+describe("command", () => {
+  const at: Address = { kind: "tcp", host: "127.0.0.1", port: 4321 };
+  const run = (words: readonly string[], over: Partial<ReadinessPlan> = {}, address: Address = at) =>
+    probes.command.run({ address }, { ...plan, command: { words, env: [["TOKEN", "t"]] }, ...over }, never);
+
+  test("exit 0 is ready, all else is not, and its last words are told", async () => {
+    expect(await run(["true"])).toMatchObject({ ok: true, detail: "exit 0" });
+    const script = "echo first; echo 'replica lag 90 s' >&2; exit 3";
+    expect(await run(["sh", "-c", script])).toMatchObject({ ok: false, detail: "exit 3: replica lag 90 s" });
+    expect(await run(["sh", "-c", "kill -9 $$"])).toMatchObject({ ok: false, detail: "ended by SIGKILL" });
+  });
+
+  test("it finds the endpoint and its settings in its environment, and nothing of ours", async () => {
+    process.env["PLIMSOLL_TEST_SECRET"] = "s3cret";
+    cleanup.push(() => delete process.env["PLIMSOLL_TEST_SECRET"]);
+    const script = 'echo "$PLIMSOLL_ADDRESS $PLIMSOLL_HOST $PLIMSOLL_PORT $TOKEN [$PLIMSOLL_TEST_SECRET]"';
+    expect((await run(["sh", "-c", script])).detail).toBe("exit 0: 127.0.0.1:4321 127.0.0.1 4321 t []");
+    const unix = await run(["sh", "-c", 'echo "$PLIMSOLL_ADDRESS $PLIMSOLL_SOCKET"'], {}, { kind: "unix", path: "/a" });
+    expect(unix.detail).toBe("exit 0: unix:/a /a");
+  });
+
+  test("no shell reads its words", async () => {
+    expect((await run(["echo", "$HOME; ls"])).detail).toBe("exit 0: $HOME; ls");
+  });
+
+  test("a program that is not there is not ready", async () => {
+    const seen = await run(["/nonexistent/check"]);
+    expect(seen.ok).toBe(false);
+    expect(seen.detail).toMatch(/^the command cannot be run: /);
+  });
+
+  test("when time is up it is killed with all it started", async () => {
+    const child = Bun.which("sleep") ?? "sleep";
+    const seen = await run(["sh", "-c", `${child} 987.25 & ${child} 987.25`], { timeout: 100 });
+    expect(seen).toMatchObject({ ok: false, detail: "the command did not end within 100 ms" });
+    const end = performance.now() + 5_000;
+    const left = () => Bun.spawnSync(["pgrep", "-f", "sleep 987.25"]).stdout.toString();
+    while (left() !== "" && performance.now() < end) await Bun.sleep(10);
+    expect(left()).toBe("");
+  });
+
+  test("what it leaves behind does not hold the verdict up, and goes with it", async () => {
+    const seen = await run(["sh", "-c", "sleep 986.25 & echo well"]);
+    expect(seen).toMatchObject({ ok: true, detail: "exit 0: well" });
+    const end = performance.now() + 5_000;
+    const left = () => Bun.spawnSync(["pgrep", "-f", "sleep 986.25"]).stdout.toString();
+    while (left() !== "" && performance.now() < end) await Bun.sleep(10);
+    expect(left()).toBe("");
+  });
+
+  test("however much it says, little is kept", async () => {
+    const seen = await run(["sh", "-c", "head -c 3000000 /dev/zero | tr '\\0' x"]);
+    expect(seen.ok).toBe(true);
+    expect(seen.detail.length).toBeLessThan(200);
+  });
+});
+
+describe("tls", () => {
+  const folder = join(import.meta.dir, "../../../../../tests/integration/runtime/certificates");
+  // Self-signed, for a.example.
+  const authority = join(folder, "a-ec.crt");
+  const name = "a.example";
+  const secure = (over: Partial<NonNullable<ReadinessPlan["tls"]>>): ReadinessPlan => ({
+    ...plan,
+    probe: "tls",
+    tls: { serverName: "", verify: true, ca: "", ...over },
+  });
+
+  function tlsOrigin(): Address {
+    const server = Bun.listen({
+      hostname: "127.0.0.1",
+      port: 0,
+      tls: { cert: Bun.file(authority), key: Bun.file(join(folder, "a-ec.key")) },
+      socket: { data() {} },
+    });
+    cleanup.push(() => server.stop(true));
+    return { kind: "tcp", host: "127.0.0.1", port: server.port };
+  }
+
+  test("a handshake with a certificate that is believed is ready", async () => {
+    const address = tlsOrigin();
+    const seen = await probes.tls.run({ address }, secure({ ca: authority, serverName: name }), never);
+    expect(seen).toMatchObject({ ok: true, detail: "TLSv1.3 handshake" });
+  });
+
+  test("one that is not believed is not, unless nobody asks", async () => {
+    const address = tlsOrigin();
+    const strange = await probes.tls.run({ address }, secure({ serverName: name }), never);
+    expect(strange.ok).toBe(false);
+    expect(strange.detail).toMatch(/self.signed|unable to|UNABLE|SELF_SIGNED/i);
+    const misnamed = await probes.tls.run({ address }, secure({ ca: authority, serverName: "other.example" }), never);
+    expect(misnamed.ok).toBe(false);
+    expect(misnamed.detail).toContain("other.example");
+    expect((await probes.tls.run({ address }, secure({ verify: false }), never)).ok).toBe(true);
+  });
+
+  test("what does not speak TLS is not ready, and neither is who says nothing", async () => {
+    const talker = origin();
+    const seen = await probes.tls.run(talker, { ...secure({}), timeout: 60 }, never);
+    expect(seen).toMatchObject({ ok: false, detail: "no handshake within 60 ms" });
+    const server = Bun.listen({
+      hostname: "127.0.0.1",
+      port: 0,
+      socket: { open: (socket) => void socket.end("SSH-2.0-OpenSSH_9.6\r\n"), data() {} },
+    });
+    cleanup.push(() => server.stop(true));
+    const address: Address = { kind: "tcp", host: "127.0.0.1", port: server.port };
+    expect((await probes.tls.run({ address }, secure({}), never)).ok).toBe(false);
+  });
+
+  test("authorities that cannot be read are told by their path", async () => {
+    const seen = await probes.tls.run({ address: tlsOrigin() }, secure({ ca: "/nonexistent/ca.pem" }), never);
+    expect(seen.ok).toBe(false);
+    expect(seen.detail).toContain("/nonexistent/ca.pem cannot be read");
+  });
+});
+
+const networked = Object.entries(probes).filter(([name]) => name !== "command");
+
+describe.each(networked)("every probe: %s", (name, probe) => {
   test("goes by the name it has in the table", () => {
     expect(probe.name).toBe(name as ReadinessPlan["probe"]);
   });

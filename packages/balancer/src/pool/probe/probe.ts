@@ -2,6 +2,8 @@
 // it must not know how often that makes an endpoint ready (threshold.ts), when to ask (schedule.ts), or who else asks.
 import type { Clock } from "../../base/clock.ts";
 import type { Timers } from "../../net/clock.ts";
+import type { CommandOptions, CommandOutcome } from "../../net/run-command.ts";
+import type { HandshakeOptions, HandshakeOutcome } from "../../net/tls-handshake.ts";
 import type { Address, CloseReason, Connection, ConnectionHandler, Transport } from "../../net/transport.ts";
 import type { ReadinessPlan } from "../plan.ts";
 
@@ -10,6 +12,8 @@ export interface Seen {
   readonly ok: boolean;
   /** Status of the answer, where there was one. */
   readonly status?: number;
+  /** It is not ready and asks to be drained: by a status of `drainOn`, or by Retry-After. */
+  readonly drain?: "status" | "retry-after";
   /** For a person: "status 503, expected 200-299", "connection refused". */
   readonly detail: string;
   /** Ms from the start of the connect to the verdict. */
@@ -29,11 +33,13 @@ export interface Probe {
   run(subject: ProbeSubject, plan: ReadinessPlan, signal: AbortSignal): Promise<Seen>;
 }
 
-/** What probes need to reach an endpoint. */
+/** What probes need to reach an endpoint. A connection here is made as traffic makes it; both speak plain TCP so far. */
 export interface ProbeNetwork {
   readonly transport: Transport;
   readonly clock: Clock;
   readonly timers: Timers;
+  shakeHands(address: Address, options: HandshakeOptions, signal: AbortSignal): Promise<HandshakeOutcome>;
+  runCommand(options: CommandOptions, signal: AbortSignal): Promise<CommandOutcome>;
 }
 
 /** What a way of asking does with the bytes of one connection. The answer comes through `attempt`. */
@@ -104,17 +110,17 @@ export class Attempt implements ConnectionHandler {
    * The verdict; later ones are ignored. The connection is read on to its end within what is left of the time, because an
    * answer cut off in the middle is an error in the application's log every few seconds.
    */
-  judge(ok: boolean, detail: string, status?: number): void {
+  judge(ok: boolean, detail: string, more: Pick<Seen, "status" | "drain"> = {}): void {
     if (this.#judged) return;
     this.#judged = true;
     const took = this.#network.clock.now() - this.#started;
-    this.#resolve(status === undefined ? { ok, detail, took } : { ok, detail, took, status });
+    this.#resolve({ ok, detail, took, ...more });
     if (this.#ended) this.#connection.close();
   }
 
   /** The verdict, when there is nothing more to come that is worth waiting for. */
-  judgeAndClose(ok: boolean, detail: string): void {
-    this.judge(ok, detail);
+  judgeAndClose(ok: boolean, detail: string, more: Pick<Seen, "status" | "drain"> = {}): void {
+    this.judge(ok, detail, more);
     this.#connection.close();
   }
 

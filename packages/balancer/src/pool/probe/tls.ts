@@ -1,0 +1,17 @@
+// Ready is who completes a TLS handshake, with a certificate that is believed unless that is not asked for. What is spoken
+// within TLS is not looked at.
+import type { TlsProbePlan } from "../plan.ts";
+import { askWithin } from "./one-shot.ts";
+import type { Probe, ProbeNetwork } from "./probe.ts";
+
+const plain: TlsProbePlan = { serverName: "", verify: true, ca: "" };
+
+export function tlsProbe(network: ProbeNetwork): Probe {
+  return {
+    name: "tls",
+    run: (subject, plan, signal) =>
+      askWithin(network, plan, signal, "no handshake", (over) =>
+        network.shakeHands(subject.address, plan.tls ?? plain, over),
+      ),
+  };
+}
