@@ -9,6 +9,7 @@ import { Endpoint } from "@plimsoll/balancer/src/pool/endpoint.ts";
 import type { AlgorithmName, PoolPlan } from "@plimsoll/balancer/src/pool/plan.ts";
 import { buildRotation } from "@plimsoll/balancer/src/pool/rotation.ts";
 import { hashKey } from "@plimsoll/balancer/src/proxy/hash-key.ts";
+import { explainSticky } from "./sticky.ts";
 import type { RequestView } from "@plimsoll/balancer/src/proxy/route/view.ts";
 
 /** What a running balancer says of an endpoint. */
@@ -29,7 +30,9 @@ export interface PoolExplanation {
   readonly balance: AlgorithmName;
   /** How one of the rotation is chosen, in words. */
   readonly how: string;
-  /** The endpoint, where the request alone decides (a hash, or only one candidate); else "". */
+  /** How clients are kept at their endpoint, and what that means for this one; null where they are not. */
+  readonly sticky: { readonly how: string; readonly found: string } | null;
+  /** The endpoint, where the request alone decides (a hash, where its client belongs, or only one candidate); else "". */
   readonly chosen: string;
   readonly rotation: readonly string[];
   /** Nobody is ready; these are asked all the same. */
@@ -55,6 +58,7 @@ export function explainPool(
   source: PoolSource,
   view: RequestView,
   live: readonly LiveEndpoint[] | null,
+  now: number,
 ): PoolExplanation {
   const plan = withSlots(source.pool, live);
   const table = SharedTable.local({
@@ -82,17 +86,29 @@ export function explainPool(
   // Names that nobody has resolved yet may bring any number of others.
   const complete = live !== null || source.names.length === 0;
   const decided = complete && (byKey || rotation.usable.length === 1);
-  const chosen = decided ? (rotation.pick?.(hashKey(plan.hashKey, view)).id ?? "") : "";
+  const sticky =
+    plan.sticky === null
+      ? null
+      : explainSticky(
+          plan.sticky,
+          view,
+          { table, slot: 0, endpoints, weights: plan.endpoints.map(({ weight }) => weight) },
+          new Set(rotation.usable),
+          now,
+        );
+  const own = complete || plan.sticky?.by === "cookie" ? (sticky?.endpoint ?? null) : null;
+  const chosen = own !== null ? own.id : decided ? (rotation.pick?.(hashKey(plan.hashKey, view)).id ?? "") : "";
   return {
     pool: plan.name,
     balance: plan.balance,
     how: inWords[plan.balance],
+    sticky: sticky === null ? null : { how: sticky.how, found: sticky.found },
     chosen,
     rotation: rotation.usable.map(({ id }) => id),
     failOpen: rotation.failOpen,
     passed: endpoints
       .filter((endpoint) => (chosen === "" ? !rotation.usable.includes(endpoint) : endpoint.id !== chosen))
-      .map((endpoint) => ({ endpoint: endpoint.id, why: whyPassed(endpoint, rotation.usable, plan, live) })),
+      .map((endpoint) => ({ endpoint: endpoint.id, why: whyPassed(endpoint, rotation.usable, plan, live, own) })),
     names: source.names.map(({ id }) => id),
   };
 }
@@ -102,8 +118,13 @@ function whyPassed(
   usable: readonly Endpoint[],
   plan: PoolPlan,
   live: readonly LiveEndpoint[] | null,
+  own: Endpoint | null,
 ): string {
-  if (usable.includes(endpoint)) return "is in rotation, but the key belongs to another";
+  if (usable.includes(endpoint)) {
+    return own === null
+      ? "is in rotation, but the key belongs to another"
+      : "is in rotation, but the client belongs to another";
+  }
   if (endpoint.weight === 0) return "has weight 0";
   const seen = live?.find(({ id }) => id === endpoint.id);
   const usableState =

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { disk } from "@plimsoll/balancer/src/config/disk.ts";
 import { loadConfig } from "@plimsoll/balancer/src/config/load.ts";
 import type { Plan } from "@plimsoll/balancer/src/config/plan.ts";
+import { endpointTag, timedToken } from "@plimsoll/balancer/src/pool/stick/token.ts";
 import { UsageError } from "../spec.ts";
 import { explain, type LiveState } from "./explain.ts";
 import { renderExplanation } from "./render.ts";
@@ -193,6 +194,87 @@ describe("endpoint", () => {
     const named = planOf(text.replace("endpoints: [127.0.0.1:4001,", "endpoints: [app.internal:4000, 127.0.0.1:4001,"));
     const [pool] = explain(named, get("http://x:8081/only"), "", null).pools;
     expect([pool?.chosen, pool?.names]).toEqual(["", ["app.internal:4000"]]);
+  });
+});
+
+describe("sticky", () => {
+  const secret = "a-secret-of-enough-length";
+  const started = 1_800_000_000_000;
+  const sticky = (how: string) =>
+    planOf(text.replace("    readiness: { path: /readyz }", `    readiness: { path: /readyz }\n    sticky: ${how}`));
+  const one = (
+    of: Plan,
+    headers: readonly (readonly [string, string])[],
+    live: LiveState | null = null,
+    now = started,
+  ) => {
+    const all = [["x-canary", "1"], ...headers] as const;
+    const asked = get("http://api.example.com:8080/v1/x", { method: "POST", headers: all });
+    const [pool] = explain(of, asked, "", live, now).pools;
+    if (pool === undefined) throw new Error("no pool");
+    return pool;
+  };
+  const byCookie = sticky(`{ cookie: shop, maxAge: 8h, secret: ${secret} }`);
+  const issued = started / 1000;
+  const tag = endpointTag(secret, "127.0.0.1:3002");
+  const cookie = ["cookie", `x=1; shop=${timedToken(secret, tag, issued)}`] as const;
+
+  test("a client with its cookie goes where that says, and why others do not get it", () => {
+    const pool = one(byCookie, [cookie]);
+    expect(pool.sticky?.found).toBe('its cookie "shop" names 127.0.0.1:3002');
+    expect(pool.chosen).toBe("127.0.0.1:3002");
+    expect(pool.passed[0]).toEqual({
+      endpoint: "127.0.0.1:3001",
+      why: "is in rotation, but the client belongs to another",
+    });
+    expect(one(byCookie, [cookie], null, started + 3_600_000 * 4).sticky?.found).toEndWith("; the answer renews it");
+  });
+
+  test("without one, with a forged one, with an old one", () => {
+    const found = (value: string | null, now = started) => {
+      const pool = one(byCookie, value === null ? [] : [["cookie", value]], null, now);
+      expect(pool.chosen).toBe("");
+      return pool.sticky?.found;
+    };
+    expect(found(null)).toBe('it has no cookie "shop", so it belongs nowhere yet; the answer gives it one');
+    expect(found("shop=v1.forged")).toContain("is not believed: forged, of another secret");
+    expect(found(cookie[1], started + 3_600_000 * 9)).toContain("has expired; the answer gives it another");
+  });
+
+  test("an endpoint that may not be kept is named, with the reason; one that drains is kept", () => {
+    const live = (state: string): LiveState => ({
+      address: "http://127.0.0.1:9090",
+      pools: new Map([
+        [
+          "api",
+          [
+            { id: "127.0.0.1:3001", state: "ready", reason: "", inFlight: 0 },
+            { id: "127.0.0.1:3002", state, reason: "", inFlight: 0 },
+          ] as never,
+        ],
+      ]),
+    });
+    const disabled = one(byCookie, [cookie], live("disabled"));
+    expect([disabled.chosen, disabled.sticky?.found]).toEqual([
+      "127.0.0.1:3001",
+      'its cookie "shop" names 127.0.0.1:3002, which is disabled; the answer names another',
+    ]);
+    expect(one(byCookie, [cookie], live("draining")).chosen).toBe("127.0.0.1:3002");
+  });
+
+  test("a hash decides for everybody, what is learned only the running balancer knows", () => {
+    const bySource = one(sticky("{ source: true }"), []);
+    expect(bySource.sticky?.found).toBe(`the hash of its address belongs to ${bySource.chosen}`);
+    expect(bySource.chosen).not.toBe("");
+    const learned = one(sticky("{ appCookie: sid }"), [["cookie", "sid=1"]]);
+    expect([learned.chosen, learned.sticky?.found]).toEqual(["", expect.stringContaining("only the running balancer")]);
+  });
+
+  test("is a line of its own", () => {
+    const asked = get("http://api.example.com:8080/v1/x", { method: "POST", headers: [["x-canary", "1"], cookie] });
+    expect(renderExplanation(explain(byCookie, asked, "", null, started))).toContain(
+      '\nsticky    by a signed cookie of the balancer\'s own: its cookie "shop" names 127.0.0.1:3002\nendpoint  127.0.0.1:3002\n',
+    );
   });
 });
 

@@ -35,7 +35,13 @@ export interface LiveState {
 }
 
 /** `listenerName` "" lets the URL's port decide. */
-export function explain(plan: Plan, asked: AskedRequest, listenerName: string, live: LiveState | null): Explanation {
+export function explain(
+  plan: Plan,
+  asked: AskedRequest,
+  listenerName: string,
+  live: LiveState | null,
+  now = Date.now(),
+): Explanation {
   const seen = seeRequest(asked);
   const { listener, note } = chooseListener(plan.listeners, seen.port, listenerName);
   const listenersPassed = plan.listeners
@@ -57,7 +63,7 @@ export function explain(plan: Plan, asked: AskedRequest, listenerName: string, l
   if (route === undefined) return found;
   const pools = poolsOf(route.action).flatMap((name) => {
     const source = plan.pools.find(({ pool }) => pool.name === name);
-    return source === undefined ? [] : [explainPool(source, seen.view, live?.pools.get(name) ?? null)];
+    return source === undefined ? [] : [explainPool(source, seen.view, live?.pools.get(name) ?? null, now)];
   });
   return { ...found, route: nameOf(chosen), action: describeAction(route.action, route.mirror), pools };
 }

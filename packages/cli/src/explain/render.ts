@@ -29,6 +29,7 @@ export function renderExplanation(explanation: Explanation): string {
 
 function renderPool(pool: PoolExplanation): string[] {
   const lines = [entry("pool", `${pool.pool}, ${pool.balance}: ${pool.how}`)];
+  if (pool.sticky !== null) lines.push(entry("sticky", `${pool.sticky.how}: ${pool.sticky.found}`));
   if (pool.chosen !== "") lines.push(entry("endpoint", pool.chosen));
   else if (pool.rotation.length > 0) lines.push(entry("endpoint", `one of ${pool.rotation.join(", ")}`));
   else if (pool.names.length === 0) lines.push(entry("endpoint", "none is usable: answered 503 (pool-unusable)"));

@@ -30,7 +30,8 @@ export function seeRequest(asked: AskedRequest): SeenRequest {
   const path = match[3] === undefined || match[3] === "" ? "/" : match[3];
   const fields = (name: string): string | undefined => {
     const values = asked.headers.filter(([other]) => other === name).map(([, value]) => value);
-    if (values.length > 0) return values.join(", ");
+    // RFC 6265 §5.4: cookies are a list of their own kind.
+    if (values.length > 0) return values.join(name === "cookie" ? "; " : ", ");
     return name === "host" ? parsed.host : undefined;
   };
   const host = URL.parse(`http://${fields("host")}/`)?.hostname ?? parsed.hostname;
@@ -40,7 +41,7 @@ export function seeRequest(asked: AskedRequest): SeenRequest {
     path: () => path,
     query: (name) => queryValue(query, name),
     header: fields,
-    cookie: (name) => cookieValue(fields("cookie") ?? "", name),
+    cookie: (name, nth) => cookieValue(fields("cookie") ?? "", name, nth),
     source: () => asked.source,
   };
   return { view, path, port: parsed.port === "" ? (parsed.protocol === "https:" ? 443 : 80) : Number(parsed.port) };
