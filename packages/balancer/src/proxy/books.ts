@@ -7,23 +7,28 @@ import type { EngineContext } from "./engine-context.ts";
 /** What of an exchange the log tells; times are the clock's, in ms. */
 export interface BookedExchange {
   readonly startedAt: number;
-  readonly sentAt: number;
   /** 0 when no answer began. */
   readonly firstByteAt: number;
   readonly route: { readonly name: string } | null;
-  readonly endpoint: { readonly pool: string; readonly id: string } | null;
   readonly source: string;
   readonly logged: LoggedText | null;
   readonly minor: number;
   readonly status: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
+  readonly fault: FaultCode | "";
+  readonly requestId: string;
+  readonly tries: BookedTries;
+}
+
+/** What of its tries. */
+export interface BookedTries {
+  readonly endpoint: { readonly pool: string; readonly id: string } | null;
+  readonly sentAt: number;
   readonly connectMs: number;
   readonly queueMs: number;
   readonly attempts: number;
-  readonly tries: readonly TryRecord[];
-  readonly fault: FaultCode | "";
-  readonly requestId: string;
+  readonly records: readonly TryRecord[];
   readonly reused: boolean;
 }
 
@@ -53,12 +58,12 @@ export function rememberText(request: CurrentRequest): LoggedText {
 /** Fills the worker's one record and hands it to the sink, which formats it at once. */
 export function logExchange(context: EngineContext, exchange: BookedExchange, listener: string, now: number): void {
   const { record } = context;
-  const { logged } = exchange;
+  const { logged, tries } = exchange;
   record.time = context.clock.wall() - (now - exchange.startedAt);
   record.listener = listener;
   record.route = exchange.route?.name ?? "";
-  record.pool = exchange.endpoint?.pool ?? "";
-  record.endpoint = exchange.endpoint?.id ?? "";
+  record.pool = tries.endpoint?.pool ?? "";
+  record.endpoint = tries.endpoint?.id ?? "";
   record.client = exchange.source;
   record.method = logged?.method ?? "";
   record.target = logged?.target ?? "";
@@ -70,14 +75,14 @@ export function logExchange(context: EngineContext, exchange: BookedExchange, li
   record.bytesIn = exchange.bytesIn;
   record.bytesOut = exchange.bytesOut;
   record.durationMs = now - exchange.startedAt;
-  record.upstreamMs = exchange.firstByteAt === 0 ? -1 : exchange.firstByteAt - exchange.sentAt;
-  record.connectMs = exchange.connectMs;
-  record.queueMs = exchange.queueMs;
-  record.attempts = exchange.attempts;
-  record.tries = exchange.tries;
+  record.upstreamMs = exchange.firstByteAt === 0 ? -1 : exchange.firstByteAt - tries.sentAt;
+  record.connectMs = tries.connectMs;
+  record.queueMs = tries.queueMs;
+  record.attempts = tries.attempts;
+  record.tries = tries.records;
   record.fault = exchange.fault;
   record.rung = exchange.fault === "" ? "" : faults[exchange.fault].rung;
   record.requestId = exchange.requestId;
-  record.reusedConnection = exchange.reused;
+  record.reusedConnection = tries.reused;
   (context.log as AccessSink).exchange(record);
 }
