@@ -1,6 +1,8 @@
 // Finds and reads the configuration that a command means.
 import { existsSync, readFileSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
+import type { Explanation } from "@plimsoll/balancer/src/config/hierarchy/explain.ts";
+import type { Loaded } from "@plimsoll/balancer/src/config/load.ts";
 import type { Plan } from "@plimsoll/balancer/src/config/plan.ts";
 import { renderProblems, type Problem } from "@plimsoll/balancer/src/config/problem.ts";
 import { CommandError, UsageError, type Io, type OptionSpec } from "./spec.ts";
@@ -24,6 +26,8 @@ export interface ReadConfig {
   readonly problems: readonly Problem[];
   /** The problems as text for a terminal, with the lines that they are about; "" when there are none. */
   readonly report: string;
+  /** The timeout hierarchy; absent when nothing could be read. */
+  readonly explain?: () => Explanation;
 }
 
 /** The file that `given` or its absence means; a UsageError when there is none. */
@@ -58,14 +62,11 @@ export async function readConfig(io: Io, file: string, reading = 0): Promise<Rea
   return toReadConfig(file, loadConfig({ text, file }, io.env, disk), text);
 }
 
-type Loaded =
-  | { readonly plan: Plan; readonly warnings: readonly Problem[] }
-  | { readonly problems: readonly Problem[] };
-
 function toReadConfig(file: string, loaded: Loaded, text: string): ReadConfig {
   const problems = "plan" in loaded ? loaded.warnings : loaded.problems;
   const report = problems.length === 0 ? "" : renderProblems(problems, text);
-  return { file, plan: "plan" in loaded ? loaded.plan : null, problems, report };
+  const { explain } = loaded;
+  return { file, plan: "plan" in loaded ? loaded.plan : null, problems, report, ...(explain && { explain }) };
 }
 
 function inFolder(io: Io, file: string): string {

@@ -12,6 +12,7 @@ const io: Io = {
   env: process.env,
   cwd: process.cwd(),
   colour: mayColour(),
+  columns: columns(),
 };
 
 // In a single executable the workers are this program too.
@@ -32,6 +33,11 @@ try {
 process.exit();
 
 /** NO_COLOR as on no-color.org; FORCE_COLOR for logs that are read in colour elsewhere. */
+function columns(): number {
+  const told = Number(process.env["COLUMNS"]);
+  return process.stdout.columns ?? (Number.isSafeInteger(told) && told > 0 ? told : 100);
+}
+
 function mayColour(): boolean {
   const { NO_COLOR, FORCE_COLOR, TERM } = process.env;
   if (NO_COLOR !== undefined && NO_COLOR !== "") return false;

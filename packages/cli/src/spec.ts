@@ -10,6 +10,8 @@ export interface Io {
   readonly cwd: string;
   /** Whether `out` may carry colours: a terminal, and NO_COLOR unset. */
   readonly colour: boolean;
+  /** Width of what `out` is shown on, in characters; 100 where nobody knows. */
+  readonly columns: number;
 }
 
 /** How the shell completes a value. */

@@ -14,5 +14,6 @@ export function testIo(cwd = "/", env: Record<string, string | undefined> = {}):
     env,
     cwd,
     colour: false,
+    columns: 100,
   };
 }

@@ -5,6 +5,8 @@ import { readAsWanted } from "./environment-types.ts";
 import { readErrorPages, type FileReader } from "./error-pages.ts";
 import { checkMeaning } from "./meaning.ts";
 import { findUnavailable } from "./not-yet.ts";
+import { explainHierarchy, type Explanation } from "./hierarchy/explain.ts";
+import type { Locate } from "./hierarchy/ladder.ts";
 import type { Meant } from "./meaning/meant.ts";
 import type { Places } from "./place.ts";
 import { planConfig } from "./plan-listeners.ts";
@@ -23,9 +25,13 @@ export interface ConfigText {
 }
 
 /** Either a plan, with what is doubtful about it, or everything that is wrong: errors and warnings, sorted by place. */
-export type Loaded =
+export type Loaded = (
   | { readonly plan: Plan; readonly warnings: readonly Problem[] }
-  | { readonly problems: readonly Problem[] };
+  | { readonly problems: readonly Problem[] }
+) & {
+  /** The timeout hierarchy of what could be read, on demand; absent if nothing could. */
+  readonly explain?: () => Explanation;
+};
 
 /** Reads, checks and plans a YAML configuration. Never throws: whatever is wrong is a problem with its place. */
 export function loadConfig(source: ConfigText, environment: Environment, reader: FileReader): Loaded {
@@ -59,8 +65,23 @@ export function planValue(written: unknown, known: Known, reader: FileReader): L
     findings.push(...believable([...read.findings, ...checkMeaning(meant)], original, checked.removed));
   }
   const problems = sortProblems([...known.problems, ...findings.map((finding) => places.problem(finding))]);
-  if (plan === null || problems.some(({ severity }) => severity === "error")) return { problems };
-  return { plan, warnings: problems };
+  if (plan === null) return { problems };
+  const explain = explainer(plan, checked.original, (path) => (stands(value, path) ? places.of(path) : null));
+  if (problems.some(({ severity }) => severity === "error")) return { problems, explain };
+  return { plan, warnings: problems, explain };
+}
+
+function explainer(
+  plan: Plan,
+  original: (path: Path) => Path,
+  find: (path: Path) => { file: string; line: number } | null,
+): () => Explanation {
+  const locate: Locate = (written) => {
+    const path = original(written);
+    const found = find(path);
+    return found === null ? null : { path, ...found };
+  };
+  return () => explainHierarchy({ ...plan, pools: plan.pools.map(({ pool }) => pool) }, locate, original);
 }
 
 /** What holds in spite of the parts that could not be looked at. */

@@ -62,6 +62,12 @@ export class Places {
     return { line: low, column: offset - (this.#lineStarts[low - 1] ?? 0) + 1 };
   }
 
+  /** Where the key of a path stands; line 0 if there is no text. */
+  of(path: Path): { file: string; line: number } {
+    const place = this.#places.get(formatPath(path));
+    return { file: this.file, line: place === undefined ? 0 : this.at(place.key).line };
+  }
+
   /** Gives a finding its place: that of its path, or of the nearest ancestor which stands in the text. */
   problem(finding: Finding): Problem {
     let path = formatPath(finding.path);

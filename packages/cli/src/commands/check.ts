@@ -2,21 +2,30 @@
 // It must not know how arguments are parsed (program.ts), and imports what is heavy inside `run`: `version` must start at once.
 
 // This file: `plimsoll check`
-import { configOption, findConfig, readConfig } from "../config-file.ts";
-import { exitCode, type CommandSpec } from "../spec.ts";
+import { configOption, findConfig, readConfig, type ReadConfig } from "../config-file.ts";
+import { exitCode, type CommandSpec, type Io } from "../spec.ts";
 
 interface Options {
   readonly config?: string;
   readonly json?: boolean;
+  readonly explain?: boolean;
 }
 
 export const check: CommandSpec<Options> = {
   name: "check",
   summary: "check a configuration without running it",
   about: "Reports every error and warning at its place. Exit code 0: it can be run; 1: it has errors; 2: wrong usage.",
-  options: [configOption, { flags: "--json", about: "print JSON" }],
+  options: [
+    configOption,
+    {
+      flags: "--explain",
+      about: "draw the timeout hierarchy: each rung, where it comes from, what it leaves to spare",
+    },
+    { flags: "--json", about: "print JSON" },
+  ],
   examples: [
     ["plimsoll check", "plimsoll.yaml in this folder"],
+    ["plimsoll check --explain", "and which timeout must outlast which"],
     ["plimsoll check -c site.yaml --json", "for an editor or a pipeline"],
   ],
   async run({ options, io }) {
@@ -24,17 +33,32 @@ export const check: CommandSpec<Options> = {
     const errors = config.problems.filter((problem) => problem.severity === "error").length;
     const warnings = config.problems.length - errors;
     if (options.json === true) {
-      io.out(
-        `${JSON.stringify({ file: config.file, ok: config.plan !== null, errors, warnings, problems: config.problems })}\n`,
-      );
+      const hierarchy = options.explain === true ? (config.explain?.() ?? null) : undefined;
+      const { file, plan, problems } = config;
+      io.out(`${JSON.stringify({ file, ok: plan !== null, errors, warnings, problems, hierarchy })}\n`);
     } else {
       if (config.report !== "") io.out(`${config.report}\n`);
+      if (options.explain === true) await explain(io, config);
       const verdict = config.plan === null ? "cannot be run" : "can be run";
       io.out(`${config.file} ${verdict}: ${count(errors, "error")}, ${count(warnings, "warning")}\n`);
     }
     return config.plan === null ? exitCode.failed : exitCode.ok;
   },
 };
+
+async function explain(io: Io, config: ReadConfig): Promise<void> {
+  const { drawLadder } = await import("../ladder-text.ts");
+  const explanation = config.explain?.();
+  if (explanation === undefined) {
+    io.out("There is no timeout hierarchy to show: too little of the file could be read.\n\n");
+    return;
+  }
+  for (const ladder of explanation.ladders) io.out(`${drawLadder(ladder, io.columns)}\n`);
+  const { together } = explanation;
+  if (together === null || together.length === 0) return;
+  const lines = together.map(({ path, value }) => `  ${path}: ${value}\n`);
+  io.out(`With these values, all together, every rung outlasts the one below it:\n${lines.join("")}\n`);
+}
 
 function count(number: number, what: string): string {
   return `${number === 0 ? "no" : number} ${what}${number === 1 ? "" : "s"}`;
