@@ -40,6 +40,7 @@ export function openStage(
     command,
     instances: 2,
     readyPath: null,
+    liveness: null,
     readyTimeout: 20_000,
     grace,
     env: {},

@@ -40,6 +40,7 @@ const request = {
   instances: 3,
   admin: undefined,
   readyPath: "/readyz",
+  liveness: null,
   readyTimeout: 30_000,
   // Whoever presses Ctrl-C at a demonstration with a live page open does not want to wait for that page.
   drain: 3000,

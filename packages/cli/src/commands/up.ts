@@ -8,6 +8,9 @@ interface Options {
   readonly host: string;
   readonly admin?: HostPort | "off";
   readonly readyPath?: string;
+  readonly livePath?: string;
+  readonly liveInterval: number;
+  readonly liveFall: number;
   readonly readyTimeout: number;
   readonly drain: number;
   readonly grace: number;
@@ -43,7 +46,24 @@ export const up: CommandSpec<Options> = {
       about: "admin address, or off (default 127.0.0.1:9090, or a free port if that is taken)",
       parse: (text) => (text === "off" ? text : hostPort(text)),
     },
-    { flags: "--ready-path <path>", about: "path that answers 200 to 299 when an instance is ready", parse: readyPath },
+    { flags: "--ready-path <path>", about: "path that answers 200 to 299 when an instance is ready", parse: probePath },
+    {
+      flags: "--live-path <path>",
+      about: "path that answers 200 to 399 while an instance lives; one that fails there again and again is restarted",
+      parse: probePath,
+    },
+    {
+      flags: "--live-interval <time>",
+      about: "from one question at --live-path to the next",
+      fallback: "10s",
+      parse: duration,
+    },
+    {
+      flags: "--live-fall <number>",
+      about: "failures in a row at --live-path after which an instance is restarted",
+      fallback: "3",
+      parse: wholeNumber("The number of failures", 1, 100),
+    },
     { flags: "--ready-timeout <time>", about: "longest time from start to ready", fallback: "60s", parse: duration },
     {
       flags: "--drain <time>",
@@ -68,18 +88,20 @@ export const up: CommandSpec<Options> = {
   examples: [
     ["plimsoll up -n 3 -- npm start", "three instances, balanced on 127.0.0.1:8080"],
     ["plimsoll up --ready-path /readyz -- node server.js", "ready when the application says so"],
+    ["plimsoll up --live-path /healthz -- node server.js", "restarted when it no longer answers there"],
     ["plimsoll up -- python3 -m http.server '$PORT'", "the port as an argument"],
   ],
   passThrough: true,
   async run({ options, args, io }) {
     const { runUp } = await import("../up/run-up.ts");
-    const { host, port: listenPort, readyPath: path = null, admin, ...rest } = options;
+    const { host, port: listenPort, readyPath = null, livePath, liveInterval, liveFall, admin, ...rest } = options;
     const request = {
       ...rest,
       command: toCommand(args),
       listen: { host, port: listenPort },
       admin: admin === "off" ? null : admin,
-      readyPath: path,
+      readyPath,
+      liveness: livePath === undefined ? null : { path: livePath, interval: liveInterval, fall: liveFall },
       env: {},
     };
     const end = await runUp(io, request, ({ url }) => `all ${options.instances} instances are ready behind ${url}`);
@@ -93,7 +115,7 @@ function toCommand(args: readonly string[]): readonly string[] {
   return args.length === 1 && /\s/.test(first) ? ["/bin/sh", "-c", first] : args;
 }
 
-function readyPath(text: string): string {
+function probePath(text: string): string {
   if (!/^\/[\x21-\x7e]*$/.test(text))
     throw new UsageError(`A path begins with a slash and has no spaces, not "${text}".`);
   return text;

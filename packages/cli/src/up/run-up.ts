@@ -1,4 +1,5 @@
 // `up` and `demo`: the balancer in front, the instances behind, and the order in which both start and stop.
+import type { AppPlan } from "@plimsoll/balancer/src/control/app/host.ts";
 import { AppManager } from "@plimsoll/balancer/src/control/app/manager.ts";
 import { planForUp, upPool } from "@plimsoll/balancer/src/config/up.ts";
 import type { Plan } from "@plimsoll/balancer/src/config/plan.ts";
@@ -18,6 +19,7 @@ export interface UpRequest {
   /** null: none; undefined: the default, or any free port of this machine if that is taken. */
   readonly admin: HostPort | null | undefined;
   readonly readyPath: string | null;
+  readonly liveness: AppPlan["liveness"];
   /** Times in ms. */
   readonly readyTimeout: number;
   readonly drain: number;

@@ -15,6 +15,14 @@ export type AppEvent =
   | { readonly kind: "elsewhere"; readonly name: string; readonly port: number; readonly ports: readonly number[] }
   | { readonly kind: "not-started"; readonly name: string; readonly why: string; readonly lastLines: readonly string[] }
   | { readonly kind: "fell"; readonly name: string; readonly exit: Exit; readonly lived: number }
+  /** It answered its liveness path badly, so many times in a row. */
+  | {
+      readonly kind: "not-alive";
+      readonly name: string;
+      readonly path: string;
+      readonly seen: string;
+      readonly inRow: number;
+    }
   | { readonly kind: "again"; readonly name: string; readonly delay: number; readonly failures: number }
   | { readonly kind: "replacing"; readonly name: string; readonly position: number; readonly of: number }
   | { readonly kind: "draining"; readonly name: string }
@@ -30,6 +38,7 @@ export function eventLevel(event: AppEvent): "info" | "warn" | "error" {
     case "roll-abandoned":
       return "error";
     case "fell":
+    case "not-alive":
     case "elsewhere":
     case "killed":
       return "warn";
@@ -56,6 +65,8 @@ export function describeEvent(event: AppEvent): string {
       return `${event.name}: ${event.why}${lastOutput(event.lastLines)}`;
     case "fell":
       return `${event.name} ${describeExit(event.exit)} after ${seconds(event.lived)}; out of rotation`;
+    case "not-alive":
+      return `${event.name} is restarted: ${event.inRow} liveness probes in a row failed, the last one: ${event.seen} (GET ${event.path})`;
     case "again":
       return `${event.name} starts again in ${seconds(event.delay)}${event.failures > 1 ? ` (failure ${event.failures} in a row)` : ""}`;
     case "replacing":

@@ -39,6 +39,8 @@ export class FakeHost implements Host {
   readonly programs: FakeProgram[] = [];
   readonly random = (): number => 1;
   portsLeft = Infinity;
+  /** What a path answers at a port instead of what the script says; null: nothing. */
+  readonly paths = new Map<string, (port: number) => number | null>();
   readonly #script: (name: string, nth: number) => Script | string;
   readonly #answers = new Map<number, { from: number; status: number; gone: () => boolean }>();
   #timers: Timer[] = [];
@@ -78,10 +80,13 @@ export class FakeHost implements Host {
     return Promise.resolve(this.portsLeft-- > 0 ? ++this.#port : 0);
   }
 
-  knock(port: number): Promise<Knock> {
+  knock(port: number, path: string): Promise<Knock> {
     const answer = this.#answers.get(port);
     if (answer === undefined || answer.gone() || this.#now < answer.from) return Promise.resolve({ kind: "refused" });
-    return Promise.resolve({ kind: "status", status: answer.status, host: "127.0.0.1" });
+    const own = this.paths.get(path);
+    const status = own === undefined ? answer.status : own(port);
+    if (status === null) return Promise.resolve({ kind: "silent", host: "127.0.0.1" });
+    return Promise.resolve({ kind: "status", status, host: "127.0.0.1" });
   }
 
   spawn(options: SpawnOptions): ProcessGroup | string {

@@ -1,5 +1,6 @@
 // What this folder needs of the outside: a machine to run programs on, and somebody who steers traffic.
 import type { Random } from "../../base/random.ts";
+import type { LivenessPlan } from "./liveness.ts";
 
 /** Which of its two outputs a line came from. */
 export type Stream = "stdout" | "stderr";
@@ -85,6 +86,8 @@ export interface AppPlan {
   readonly instances: number;
   /** Answered 200 to 299 there means ready; null: any answer below 500 to GET / does. */
   readonly readyPath: string | null;
+  /** How it is found out that an instance lives no more; null: only its end tells. */
+  readonly liveness: LivenessPlan | null;
   /** Longest time from start to ready, in ms. */
   readonly readyTimeout: number;
   /** From SIGTERM to SIGKILL, in ms. */

@@ -34,6 +34,7 @@ test("nobody is lost, nobody is left, and in the end all serve", async () => {
         command: ["app"],
         instances,
         readyPath: null,
+        liveness: null,
         readyTimeout: 3000,
         grace: 1000,
         env: {},

@@ -9,6 +9,7 @@ const plan: AppPlan = {
   command: ["node", "server.js", "--port", "$PORT"],
   instances: 3,
   readyPath: null,
+  liveness: null,
   readyTimeout: 60_000,
   grace: 10_000,
   env: { COLOUR: "blue" },
@@ -316,5 +317,91 @@ describe("stopping", () => {
       await host.advance(60_000);
       expect([moment, host.programs.length]).toEqual([moment, before]);
     }
+  });
+});
+
+describe("liveness", () => {
+  const liveness = { path: "/healthz", interval: 1000, fall: 3 };
+
+  test("who stops to live is taken out, ended and started again", async () => {
+    const { host, sink, events, manager, kinds } = stage(() => ({ listens: 10 }), { liveness });
+    void manager.start();
+    await host.advance(5000);
+    expect(kinds()).not.toContain("not-alive");
+    host.paths.set("/healthz", (port) => (port === host.programs[0]?.port ? 500 : 200));
+    await host.advance(1500);
+    expect(kinds()).not.toContain("not-alive");
+    await host.advance(1000);
+    const [told] = events.filter((event) => event.kind === "not-alive").map(describeEvent);
+    expect(told).toBe(
+      "app-1 is restarted: 3 liveness probes in a row failed, the last one: status 500 (GET /healthz)",
+    );
+    expect(host.programs[0]?.signals).toEqual(["SIGTERM"]);
+    await host.advance(1000);
+    expect(sink.current.map((endpoint) => endpoint.id).toSorted()).toEqual(["app-1.2", "app-2.1", "app-3.1"]);
+    expect(kinds()).not.toContain("fell");
+    // It left before it was told to end.
+    expect(sink.story.indexOf("set app-2.1 app-3.1")).toBeGreaterThan(0);
+    await host.advance(20_000);
+    expect(kinds().filter((kind) => kind === "not-alive").length).toBe(1);
+  });
+
+  test("one bad answer between good ones is nothing", async () => {
+    const { host, manager, kinds } = stage(() => ({ listens: 10 }), { liveness });
+    void manager.start();
+    const asked = new Map<number, number>();
+    host.paths.set("/healthz", (port) => {
+      const times = asked.get(port) ?? 0;
+      asked.set(port, times + 1);
+      return times % 3 === 2 ? 200 : 503;
+    });
+    await host.advance(60_000);
+    expect(Math.min(...asked.values())).toBeGreaterThan(50);
+    expect(kinds()).not.toContain("not-alive");
+  });
+
+  test("what fails everywhere at once restarts one after another, never all", async () => {
+    const { host, sink, manager, kinds } = stage(() => ({ listens: 3000 }), { liveness });
+    void manager.start();
+    await host.advance(4000);
+    sink.fewest = 3;
+    host.paths.set("/healthz", () => 500);
+    await host.advance(60_000);
+    expect(kinds().filter((kind) => kind === "not-alive").length).toBeGreaterThan(3);
+    expect(sink.fewest).toBe(2);
+  });
+
+  test("a rolling replacement is not disturbed, and readiness restarts nobody", async () => {
+    const { host, manager, kinds } = stage(() => ({ listens: 2000 }), { liveness, readyPath: "/readyz" });
+    void manager.start();
+    await host.advance(3000);
+    host.paths.set("/healthz", (port) => (port === host.programs[0]?.port ? 500 : 200));
+    await host.advance(1500);
+    const rolled = manager.roll();
+    await host.advance(30_000);
+    expect(await rolled).toBe(true);
+    expect(kinds()).not.toContain("not-alive");
+    const started = host.programs.length;
+    // Ready no more, but alive: that is the balancer's affair.
+    host.paths.set("/readyz", () => 503);
+    await host.advance(60_000);
+    expect(host.programs.length).toBe(started);
+  });
+
+  test("one that does not hear SIGTERM either is killed after its grace", async () => {
+    const { host, sink, manager, kinds } = stage((_, nth) => ({ listens: 10, ...(nth === 1 ? { term: Infinity } : {}) }), {
+      liveness,
+      instances: 1,
+    });
+    void manager.start();
+    await host.advance(500);
+    host.paths.set("/healthz", (port) => (port === host.programs[0]?.port ? null : 200));
+    await host.advance(20_000);
+    expect(host.programs[0]?.signals).toEqual(["SIGTERM", "SIGKILL"]);
+    expect(kinds()).toContain("killed");
+    expect(sink.current.map((endpoint) => endpoint.id)).toEqual(["app-1.2"]);
+    const stopped = manager.stop();
+    await host.advance(100);
+    await stopped;
   });
 });

@@ -3,6 +3,7 @@ import { backoffDelay, countFailures } from "./backoff.ts";
 import { explainFailedStart, lostPort, type FailedStart } from "./diagnosis.ts";
 import type { AppEvent } from "./events.ts";
 import type { AppPlan, EndpointsSink, Host, Stream } from "./host.ts";
+import { lifeless, type LivenessPlan } from "./liveness.ts";
 import { nextRollStep, type Place } from "./rolling.ts";
 import { endRun, Run, startRun, untilReady } from "./run.ts";
 
@@ -61,6 +62,8 @@ export class AppManager {
   #stopping = false;
   #roll: Promise<boolean> | null = null;
   #rollAgain = false;
+  /** The slot that is restarted because it did not live, until it serves again. */
+  #reviving: Slot | null = null;
 
   constructor(plan: AppPlan, host: Host, sink: EndpointsSink, voice: AppVoice) {
     this.#plan = plan;
@@ -205,7 +208,40 @@ export class AppManager {
   #serve(slot: Slot, run: Run): void {
     slot.serving = run;
     slot.everReady = true;
+    if (this.#reviving === slot) this.#reviving = null;
+    const { liveness } = this.#plan;
+    if (liveness !== null) this.#askLater(slot, run, liveness, 0);
     if (this.#slots.every((other) => other.everReady)) this.#started.resolve("");
+  }
+
+  #askLater(slot: Slot, run: Run, liveness: LivenessPlan, failures: number): void {
+    this.#host.after(liveness.interval, () => void this.#askLife(slot, run, liveness, failures));
+  }
+
+  /** Asks until the run serves no more. It begins when the run is ready, so a slow start is nobody's death. */
+  async #askLife(slot: Slot, run: Run, liveness: LivenessPlan, failures: number): Promise<void> {
+    const serves = (): boolean => slot.serving === run && run.exit === null && !run.unwanted && !this.#stopping;
+    if (!serves()) return;
+    const seen = lifeless(await this.#host.knock(run.port, liveness.path));
+    if (!serves()) return;
+    const inRow = seen === "" ? 0 : failures + 1;
+    // One at a time: a path that looks at what all share fails everywhere at once, and then restarting all would turn a
+    // failure into an outage. A rolling replacement ends it anyway.
+    const mayRestart = !slot.rolling && (this.#reviving === null || this.#reviving === slot);
+    if (inRow < liveness.fall || !mayRestart) {
+      this.#askLater(slot, run, liveness, inRow);
+      return;
+    }
+    this.#reviving = slot;
+    this.#voice.tell({ kind: "not-alive", name: slot.name, path: liveness.path, seen, inRow });
+    slot.serving = null;
+    const readyFor = this.#host.now() - run.readyAt;
+    // From here on its end is ours: it must not be taken for a fall.
+    run.unwanted = true;
+    this.#listed.delete(run);
+    await this.#publish();
+    await this.#end(run);
+    if (slot.serving === null && !slot.rolling && !this.#stopping) this.#restartLater(slot, readyFor);
   }
 
   /** Tells the sink what is listed now. Calls are in order; each resolves when its state, or a later one, is in force. */
