@@ -167,6 +167,19 @@ describe("the balancer's cookie", () => {
     expect(text.match(/\r\nSet-Cookie: (\w+)=/g)?.length).toBe(3);
   });
 
+  test("is taken out with all others where a route removes Set-Cookie", () => {
+    const stage = new Stage({
+      listeners: [
+        listenerPlan({
+          routes: [routePlan({ answerHeaders: { set: [], add: [["X-A", "1"]], remove: ["set-cookie"] } })],
+        }),
+      ],
+      pools: [poolPlan(3, { sticky: stickyPlan("cookie") })],
+    });
+    answering(stage, () => answer("ok", "Set-Cookie: a=1\r\n"));
+    expect(ask(stage).text).toMatch(/^(?!.*Set-Cookie).*\r\nX-A: 1\r\n/s);
+  });
+
   test("is Secure behind a trusted proxy that speaks TLS, and not on anybody else's word", () => {
     const stage = stageWith();
     expect(ask(stage, "", "X-Forwarded-Proto: https\r\n").set).not.toContain("Secure");
