@@ -40,6 +40,7 @@ function work(request, response, ms) {
 
 const sockets = new WebSocketServer({ server });
 sockets.on("connection", (socket) => {
+  socket.send(String(server.address().port));
   socket.on("message", (text) => socket.send(text));
   socket.on("error", () => {});
 });

@@ -51,7 +51,7 @@ async function main(args: string[]): Promise<number> {
       const outcome = await chapter
         .run(kinds, values.quick ? "quick" : "full", (text) => console.log(text.trimEnd()))
         .then((lines) => ({ lines, problem: undefined }))
-        .catch((error: unknown) => ({ lines: [], problem: error instanceof Error ? error.message : String(error) }));
+        .catch((error: unknown) => ({ lines: [], problem: messageOf(error) }));
       told.push({ chapter, ...outcome });
     }
   } finally {
@@ -70,6 +70,13 @@ async function main(args: string[]): Promise<number> {
   await Bun.write(join(folder, "story.md"), text);
   console.log(`\n${text}\nWritten to bench/results/${whole ? "" : "raw/"}story.md`);
   return told.some(({ problem }) => problem !== undefined) ? 1 : 0;
+}
+
+/** All of it to the terminal, its beginning into the report. */
+function messageOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  console.error(text);
+  return text.split("\n").slice(0, 4).join(" | ");
 }
 
 function nodeVersion(): string {

@@ -4,12 +4,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort, startProgram } from "@plimsoll/testbed/processes";
 import { eventually } from "@plimsoll/testbed/waiting";
+import { pinned } from "../cores.ts";
 import type { RunningBalancer, StoryBalancer, StorySetting } from "./balancers/balancer.ts";
 
 /** What a chapter may set; the rest is as here. */
-export type Wishes = Partial<Omit<StorySetting, "port" | "adminPort" | "folder" | "endpoints">>;
+export type Wishes = Partial<Limits> & {
+  /** Core that the balancers are kept on; any unless told. */
+  readonly core?: number;
+};
 
-const usual: Required<Wishes> = {
+type Limits = Omit<StorySetting, "port" | "adminPort" | "folder" | "endpoints">;
+
+const usual: Limits = {
   probe: { interval: 500, timeout: 400, rise: 2, fall: 2 },
   connect: 1000,
   firstByte: 12_000,
@@ -38,20 +44,23 @@ export async function withBalancers<T>(
 async function start(
   kind: StoryBalancer,
   endpoints: readonly string[],
-  wishes: Wishes,
+  { core, ...limits }: Wishes,
   folder: string,
 ): Promise<RunningBalancer> {
   mkdirSync(folder, { recursive: true });
   const setting: StorySetting = {
     ...usual,
-    ...wishes,
+    ...limits,
     port: await freePort(),
     adminPort: await freePort(),
     folder,
     endpoints,
   };
   const { argv, env } = await kind.prepare(setting);
-  const program = await startProgram(argv, { ...(env && { env }), ready: setting.port });
+  const program = await startProgram(core === undefined ? argv : pinned(core, argv), {
+    ...(env && { env }),
+    ready: setting.port,
+  });
   try {
     await program.orEnd(eventually(`${kind.name} to answer`, () => answers(setting.port), 20_000, 50));
   } catch (error) {

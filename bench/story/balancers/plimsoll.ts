@@ -55,6 +55,6 @@ ${setting.endpoints.map((endpoint) => `      - ${endpoint}`).join("\n")}
 admin: { address: 127.0.0.1:${setting.adminPort} }
 log: { access: none }
 workers: 1
-shutdown: { lag: 0s, window: 1s }
+shutdown: { lag: 0s, window: ${setting.window}ms }
 `;
 }
