@@ -38,9 +38,10 @@ export function renderStatus(status: Status): string {
           each.tunnels,
           each.requests,
           each.failures,
-          (each.ejection?.reason ?? each.reason) + ejectionNote(each) + drainNote(each.drain),
+          (each.ejection?.reason ?? each.reason) + probeNote(each) + ejectionNote(each) + drainNote(each.drain),
         ]),
       ]),
+      ...(pool.failsOpen ? ["FAILS OPEN: nobody is ready, so all that were not taken out are asked"] : []),
       `drain window ${windowNote(pool.drain)}`,
     );
   }
@@ -59,6 +60,13 @@ export function renderStatus(status: Status): string {
     );
   }
   return `${lines.join("\n")}\n`;
+}
+
+/** "; but its last probe failed: status 503, expected 200-299": what has not changed its state, or not yet. */
+function probeNote({ state, probe }: Status["pools"][number]["endpoints"][number]): string {
+  if (probe === null || probe.ok === (state === "ready") || (state !== "ready" && state !== "unready")) return "";
+  const which = probe.inRow === 1 ? "last probe" : `last ${probe.inRow} probes`;
+  return `; but its ${which} ${probe.ok ? "passed" : "failed"}: ${probe.detail}`;
 }
 
 /** "; 12s left" while it is ejected, "; warming up, 40 % of its share" after that. */

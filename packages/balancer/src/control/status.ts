@@ -1,4 +1,5 @@
 // What the program tells of itself: one plain object, the same for `plimsoll status`, for GET /status and for tests.
+import type { Plan } from "../config/plan.ts";
 import { EndpointCell, ListenerCell, PoolCell, StateCell, WorkerCell, type SharedTable } from "../observe/table.ts";
 import type { EnginePlan } from "../proxy/assemble.ts";
 import { drainWindow, type DrainWindow } from "./drain-window.ts";
@@ -6,7 +7,9 @@ import type { DrainFacts, Drains, LeavingFacts } from "./drains.ts";
 import type { Ejection } from "../pool/outlier/watch.ts";
 import { shareAt } from "../pool/slow-start.ts";
 import type { EndpointStates } from "./endpoint-states.ts";
+import { ladderStatus, type LadderStatus } from "./ladder-status.ts";
 import type { Outliers } from "./outliers.ts";
+import type { ProbeFacts, Probes } from "./probes.ts";
 import type { SocketSet } from "./sockets.ts";
 
 /** Whether the program wants traffic. */
@@ -32,6 +35,8 @@ export interface EndpointStatus {
   readonly reason: string;
   /** Wall-clock ms of the last change of state. */
   readonly since: number;
+  /** What its last probe saw; null while there is none. */
+  readonly probe: ProbeFacts | null;
   readonly inFlight: number;
   readonly requests: number;
   readonly failures: number;
@@ -55,8 +60,12 @@ export interface PoolStatus {
   readonly balance: string;
   readonly requests: number;
   readonly queued: number;
+  /** Nobody is ready, so requests go to those that are not known to be. */
+  readonly failsOpen: boolean;
   /** How long a drain that begins now may take, and why. */
   readonly drain: DrainWindow;
+  /** The timeout hierarchy, as it is set and as it was observed. */
+  readonly hierarchy: LadderStatus;
   readonly endpoints: readonly EndpointStatus[];
 }
 
@@ -108,6 +117,8 @@ export function poolStatus(
   states: EndpointStates,
   drains: Pick<Drains, "of" | "underWay">,
   outliers: Pick<Outliers, "ejection">,
+  probes: Pick<Probes, "last">,
+  shutdown: Plan["shutdown"],
   wallNow: number,
 ): PoolStatus[] {
   return plan.pools.map((pool) => ({
@@ -115,7 +126,9 @@ export function poolStatus(
     balance: pool.balance,
     requests: table.sum(table.pool(0, pool.slot) + PoolCell.requests),
     queued: table.sum(table.pool(0, pool.slot) + PoolCell.queued),
+    failsOpen: states.failsOpen(pool.name),
     drain: drainWindow(table, pool),
+    hierarchy: ladderStatus(table, plan, shutdown, pool, drainWindow(table, pool)),
     endpoints: pool.endpoints.map((endpoint): EndpointStatus => {
       const entry = states.of(pool.name, endpoint);
       const { address } = endpoint;
@@ -130,6 +143,7 @@ export function poolStatus(
         state: entry?.state ?? "unknown",
         reason: entry?.reason ?? "",
         since: entry?.since ?? 0,
+        probe: probes.last(pool.name, endpoint),
         inFlight: sum(EndpointCell.inFlight),
         requests: sum(EndpointCell.requests),
         failures: sum(EndpointCell.failures),

@@ -285,7 +285,7 @@ class RunningSupervisor implements Supervisor {
   }
 
   status(): Status {
-    const { engine, generation } = this.#running;
+    const { engine, generation, plan } = this.#running;
     return {
       version: this.#options.version,
       pid: process.pid,
@@ -296,7 +296,15 @@ class RunningSupervisor implements Supervisor {
       workers: workerStatus(this.#table, this.#workers.rows),
       workerRestarts: this.#workers.restarts,
       listeners: listenerStatus(this.#table, engine, this.#lastSockets ?? this.#sockets.all),
-      pools: poolStatus(this.#table, engine, this.#states, this.#drains, this.#outliers, systemClock.wall()),
+      pools: poolStatus(
+        this.#table,
+        engine,
+        this.#states,
+        this.#drains,
+        this.#outliers,
+        this.#probes,
+        systemClock.wall(),
+      ),
       leaving: this.#drains.leaving(),
       lastReload: this.#lastReload,
     };
