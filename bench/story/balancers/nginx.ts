@@ -78,9 +78,9 @@ ${servers.join("\n")}
   server {
     listen 127.0.0.1:${setting.port} backlog=4096;
     location / {
-      # Tunnels may rest for long; its one time-out for silence would end them.
       proxy_pass http://app;
     }
+    # Tunnels may rest for long; its one time-out for silence would end them.
     location /tunnel {
       proxy_read_timeout 1h;
       proxy_pass http://app;
