@@ -55,7 +55,34 @@ function load(url: string, connections: number): Load {
   };
 }
 
+/** Asks as a browser that has this cookie: the answer's text, and the cookie from then on. */
+async function visit(url: string, cookie: string): Promise<{ readonly text: string; readonly cookie: string }> {
+  const answer = await fetch(url, { headers: { connection: "close", ...(cookie === "" ? {} : { cookie }) } });
+  if (answer.status !== 200) throw new Error(`${answer.status}: ${await answer.text()}`);
+  const given = answer.headers.getSetCookie().find((line) => line.startsWith("plimsoll="));
+  return { text: (await answer.text()).trim(), cookie: given?.split(";")[0] ?? cookie };
+}
+
 describe("traffic", () => {
+  test("with --sticky each client keeps its instance, and that instance's successor", async () => {
+    await using program = up(["-n", "3", "--sticky"]);
+    const url = await program.says(/all 3 instances are ready behind (\S+)/);
+    const first = await Promise.all(Array.from({ length: 12 }, () => visit(url, "")));
+    expect(new Set(first.map(({ text }) => text)).size).toBe(3);
+    const again = async () => await Promise.all(first.map(({ cookie }) => visit(url, cookie)));
+    for (let round = 0; round < 3; round++) expect(await again()).toEqual(first);
+    program.signal("SIGHUP");
+    let rolling = true;
+    const rolled = program.says(/all 3 instances are replaced/).finally(() => (rolling = false));
+    while (rolling) await again(); // throws when one fails
+    await rolled;
+    const name = ({ text }: { readonly text: string }) => text.split(" ")[0];
+    const after = await again();
+    expect(after.map(name)).toEqual(first.map(name));
+    for (const [i, { text }] of after.entries()) expect(text).not.toBe(first[i]!.text);
+    expect(after.map(({ cookie }) => cookie)).toEqual(first.map(({ cookie }) => cookie));
+  });
+
   test("is balanced over all, and SIGHUP replaces them without losing a request", async () => {
     await using program = up(["-n", "3"]);
     const url = await program.says(/all 3 instances are ready behind (\S+)/);

@@ -25,6 +25,8 @@ export interface UpOptions {
   readonly admin?: { readonly host: string; readonly port: number } | null;
   /** Path of the readiness probe; without one, an instance that accepts connections is ready. */
   readonly readyPath?: string;
+  /** What signs the cookie that keeps clients at their instance; without one, they are not kept. */
+  readonly stickySecret?: string;
   /** 0 or left out: one for each core. */
   readonly workers?: number;
 }
@@ -34,13 +36,18 @@ export const upPool = "app";
 
 /** Complete and valid, or an Error (by the schema) for options that no command line parser should have let through. */
 export function planForUp(options: UpOptions): Plan {
-  const { admin, readyPath, workers } = options;
+  const { admin, readyPath, stickySecret, workers } = options;
+  const pool = {
+    // The address is taken out again below; the schema wants one.
+    endpoints: ["127.0.0.1:1"],
+    readiness: readyPath === undefined ? {} : { path: readyPath },
+    ...(stickySecret === undefined ? {} : { sticky: { cookie: "plimsoll", secret: stickySecret } }),
+  };
   const written = defineConfig({
     listeners: {
       web: { address: formatHostPort(options.host ?? "127.0.0.1", options.port), routes: [{ pool: upPool }] },
     },
-    // The address is taken out again below; the schema wants one.
-    pools: { [upPool]: { endpoints: ["127.0.0.1:1"], readiness: readyPath === undefined ? {} : { path: readyPath } } },
+    pools: { [upPool]: pool },
     ...(admin === undefined ? {} : { admin: admin === null ? "off" : formatHostPort(admin.host, admin.port) }),
     workers: workers === undefined || workers === 0 ? "auto" : workers,
     // Nothing stands in front of it that would have to hear of the end, and who presses Ctrl-C does not want to wait.

@@ -41,6 +41,7 @@ const request = {
   admin: undefined,
   readyPath: "/readyz",
   liveness: null,
+  sticky: false,
   readyTimeout: 30_000,
   // Whoever presses Ctrl-C at a demonstration with a live page open does not want to wait for that page.
   drain: 3000,

@@ -11,6 +11,7 @@ interface Options {
   readonly livePath?: string;
   readonly liveInterval: number;
   readonly liveFall: number;
+  readonly sticky?: boolean;
   readonly readyTimeout: number;
   readonly drain: number;
   readonly grace: number;
@@ -64,6 +65,10 @@ export const up: CommandSpec<Options> = {
       fallback: "3",
       parse: wholeNumber("The number of failures", 1, 100),
     },
+    {
+      flags: "--sticky",
+      about: "keep each client at its instance by a cookie: for applications that hold sessions in memory",
+    },
     { flags: "--ready-timeout <time>", about: "longest time from start to ready", fallback: "60s", parse: duration },
     {
       flags: "--drain <time>",
@@ -94,7 +99,17 @@ export const up: CommandSpec<Options> = {
   passThrough: true,
   async run({ options, args, io }) {
     const { runUp } = await import("../up/run-up.ts");
-    const { host, port: listenPort, readyPath = null, livePath, liveInterval, liveFall, admin, ...rest } = options;
+    const {
+      host,
+      port: listenPort,
+      readyPath = null,
+      livePath,
+      liveInterval,
+      liveFall,
+      admin,
+      sticky,
+      ...rest
+    } = options;
     const request = {
       ...rest,
       command: toCommand(args),
@@ -102,6 +117,7 @@ export const up: CommandSpec<Options> = {
       admin: admin === "off" ? null : admin,
       readyPath,
       liveness: livePath === undefined ? null : { path: livePath, interval: liveInterval, fall: liveFall },
+      sticky: sticky === true,
       env: {},
     };
     const end = await runUp(io, request, ({ url }) => `all ${options.instances} instances are ready behind ${url}`);

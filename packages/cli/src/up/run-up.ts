@@ -1,4 +1,5 @@
 // `up` and `demo`: the balancer in front, the instances behind, and the order in which both start and stop.
+import { randomBytes } from "node:crypto";
 import type { AppPlan } from "@plimsoll/balancer/src/control/app/host.ts";
 import { AppManager } from "@plimsoll/balancer/src/control/app/manager.ts";
 import { planForUp, upPool } from "@plimsoll/balancer/src/config/up.ts";
@@ -20,6 +21,8 @@ export interface UpRequest {
   readonly admin: HostPort | null | undefined;
   readonly readyPath: string | null;
   readonly liveness: AppPlan["liveness"];
+  /** Whether clients are kept at their instance. */
+  readonly sticky: boolean;
   /** Times in ms. */
   readonly readyTimeout: number;
   readonly drain: number;
@@ -89,7 +92,7 @@ export async function runUp(io: Io, request: UpRequest, greet: (facts: UpFacts) 
 }
 
 function planOf(request: UpRequest): Plan {
-  const { listen, admin, readyPath, workers, drain } = request;
+  const { listen, admin, readyPath, sticky, workers, drain } = request;
   const plan = planForUp({
     host: listen.host,
     port: listen.port,
@@ -97,6 +100,8 @@ function planOf(request: UpRequest): Plan {
     admin: admin === undefined ? (portIsFree(defaultAdmin) ? defaultAdmin : { ...defaultAdmin, port: 0 }) : admin,
     workers,
     ...(readyPath === null ? {} : { readyPath }),
+    // No instance outlives this program, nor does anything that a client could come back to.
+    ...(sticky ? { stickySecret: randomBytes(32).toString("base64") } : {}),
   });
   return { ...plan, shutdown: { ...plan.shutdown, window: drain } };
 }
