@@ -151,11 +151,10 @@ export class Drains {
       const oldest = table.cells[table.endpoint(row, endpoint.slot) + EndpointCell.oldest] ?? 0;
       if (oldest > 0 && (began === 0 || oldest < began)) began = oldest;
     }
-    return {
-      exchanges: Math.max(0, table.sum(first + EndpointCell.inFlight) - tunnels),
-      tunnels,
-      oldest: began === 0 ? 0 : Math.max(0, Math.round(clock.wall() - began)),
-    };
+    const exchanges = Math.max(0, table.sum(first + EndpointCell.inFlight) - tunnels);
+    // Workers tell the oldest with their ticks, the numbers at once.
+    const none = began === 0 || exchanges + tunnels === 0;
+    return { exchanges, tunnels, oldest: none ? 0 : Math.max(0, Math.round(clock.wall() - began)) };
   }
 
   close(): void {
