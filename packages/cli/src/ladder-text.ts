@@ -26,6 +26,17 @@ function titleOf({ path, pool, routes }: Ladder): string {
   return routes.length === 0 ? path : `${path}, for ${listRoutes(routes)}`;
 }
 
+/** The rungs of an answer on one line: "client 2m > balancer 1m30s > one try 1m > application 20s"; `!>` where one is too short. */
+export function sayLadder(ladder: Ladder): string {
+  const rungs = ladder.sections[0]?.rungs.filter(({ ms }) => ms !== null) ?? [];
+  return rungs
+    .map((rung, index) => {
+      const mark = rung.state === "broken" ? "!>" : ">";
+      return `${rung.name} ${valueOf(rung)}${index === rungs.length - 1 ? "" : ` ${mark} `}`;
+    })
+    .join("");
+}
+
 /** Routes that are named; there may be thousands. */
 const mostRoutes = 5;
 
@@ -69,6 +80,7 @@ function tellSource({ source, note }: Rung): string {
 export function sourceText({ kind, path, file, line }: Source): string {
   if (kind === "reckoned") return "";
   if (kind === "undeclared") return `not declared (${path})`;
+  if (kind === "running") return path;
   if (kind === "default") return `${path}, by default`;
   if (file === "") return path;
   return `${path}, ${file}${line === 0 ? "" : `:${line}`}`;

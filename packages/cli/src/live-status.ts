@@ -3,6 +3,7 @@ import { formatDuration } from "@plimsoll/balancer/src/base/units.ts";
 import type { DrainWindow } from "@plimsoll/balancer/src/control/drain-window.ts";
 import { counted, type DrainFacts } from "@plimsoll/balancer/src/control/drains.ts";
 import type { Status } from "@plimsoll/balancer/src/control/status.ts";
+import { sayLadder } from "./ladder-text.ts";
 import { adminError, askAdmin } from "./admin-client.ts";
 import { CommandError } from "./spec.ts";
 import { showHostPort } from "./values.ts";
@@ -43,6 +44,7 @@ export function renderStatus(status: Status): string {
       ]),
       ...(pool.failsOpen ? ["FAILS OPEN: nobody is ready, so all that were not taken out are asked"] : []),
       `drain window ${windowNote(pool.drain)}`,
+      ...hierarchyLines(pool.hierarchy),
     );
   }
   if (status.leaving.length > 0) {
@@ -67,6 +69,24 @@ function probeNote({ state, probe }: Status["pools"][number]["endpoints"][number
   if (probe === null || probe.ok === (state === "ready") || (state !== "ready" && state !== "unready")) return "";
   const which = probe.inRow === 1 ? "last probe" : `last ${probe.inRow} probes`;
   return `; but its ${which} ${probe.ok ? "passed" : "failed"}: ${probe.detail}`;
+}
+
+/** The ladder on one line, what was observed on another, and where the two do not agree. */
+function hierarchyLines({ ladders, more, observed, contradictions }: Status["pools"][number]["hierarchy"]): string[] {
+  const { p50, p99, longest, idle } = observed;
+  const lines = ladders.slice(0, 3).map((ladder) => {
+    const whose = ladder.path.startsWith("pools") ? "" : ` of ${ladder.routes.join(", ")}`;
+    return `timeouts${whose}: ${sayLadder(ladder)}`;
+  });
+  const left = ladders.length - lines.length + more;
+  if (left > 0) lines.push(`timeouts of ${left} more routes: with --json`);
+  const seen = [
+    ...(p50 === null || p99 === null ? [] : [`p50 ${p50} ms, p99 ${p99} ms`]),
+    ...(longest === null ? [] : [`longest lately ${longest} ms`]),
+    ...(idle === null ? [] : [`connections rest ${formatDuration(Math.floor(idle))} at most`]),
+  ];
+  if (seen.length > 0) lines.push(`observed: ${seen.join("; ")}`);
+  return [...lines, ...contradictions.map((each) => `! ${each}`)];
 }
 
 /** "; 12s left" while it is ejected, "; warming up, 40 % of its share" after that. */

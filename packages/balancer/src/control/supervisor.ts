@@ -303,6 +303,7 @@ class RunningSupervisor implements Supervisor {
         this.#drains,
         this.#outliers,
         this.#probes,
+        plan.shutdown,
         systemClock.wall(),
       ),
       leaving: this.#drains.leaving(),

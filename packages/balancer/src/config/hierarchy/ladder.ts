@@ -8,8 +8,11 @@ import { valuesOf, type SettingName, type Values, type Way } from "./settings.ts
 
 /** Where a value comes from. */
 export interface Source {
-  /** written: in the configuration; default: by default; reckoned: from other values; undeclared: nowhere. */
-  readonly kind: "written" | "default" | "reckoned" | "undeclared";
+  /**
+   * written: in the configuration; default: by default; running: one of the two, of a balancer that runs; reckoned: from
+   * other values; undeclared: nowhere.
+   */
+  readonly kind: "written" | "default" | "running" | "reckoned" | "undeclared";
   /** The key that holds it, or would; "" if it is reckoned. */
   readonly path: string;
   /** "" and 0 where there is none: a default, a configuration without lines. */
@@ -55,9 +58,10 @@ export interface Ladder {
 /** Where a key stands in the configuration; null if nobody wrote it. */
 export type Locate = (path: Path) => { readonly path: Path; readonly file: string; readonly line: number } | null;
 
-export function ladderOf(way: Way, locate: Locate): Ladder {
+/** `locate` null: the plan runs, and where it was written is forgotten. */
+export function ladderOf(way: Way, locate: Locate | null): Ladder {
   const values = valuesOf(way, new Map());
-  const found = locate(way.path);
+  const found = locate?.(way.path) ?? null;
   const context: Context = { way, values, locate };
   return {
     path: formatPath(found?.path ?? way.path),
@@ -70,7 +74,7 @@ export function ladderOf(way: Way, locate: Locate): Ladder {
 interface Context {
   readonly way: Way;
   readonly values: Values;
-  readonly locate: Locate;
+  readonly locate: Locate | null;
 }
 
 function answering(context: Context): Section {
@@ -178,13 +182,14 @@ function worst(states: readonly Standing["state"][]): Standing["state"] {
   return states.includes("broken") ? "broken" : states.includes("tight") ? "tight" : "holds";
 }
 
-function sourceOf(way: Way, of: SettingName, ms: number, locate: Locate): Source {
+function sourceOf(way: Way, of: SettingName, ms: number, locate: Locate | null): Source {
   const places = way.settings[of];
   for (const { path } of places) {
-    const found = locate(path);
+    const found = locate?.(path) ?? null;
     if (found !== null) return { kind: "written", path: formatPath(found.path), file: found.file, line: found.line };
   }
   // Last: the pool's own key, or the only one.
   const path = formatPath(places.at(-1)?.path ?? []);
-  return { kind: ms === 0 ? "undeclared" : "default", path, file: "", line: 0 };
+  const kind = ms === 0 ? "undeclared" : locate === null ? "running" : "default";
+  return { kind, path, file: "", line: 0 };
 }
