@@ -14,6 +14,8 @@ const leastWatched = 10_000;
 const enoughSlowness = 5;
 /** What is slower by less than this, ms, harms nobody. */
 const leastSlower = 100;
+/** A share of failures is judged only while there are any: so long, ms, after the last one. */
+const currentTrouble = 10_000;
 /** Time of nothing but refusals, ms, after which it is more than a restart. */
 const longRefusal = 10_000;
 
@@ -24,6 +26,8 @@ export interface Conduct {
   readonly run: Counts;
   /** What its peers did meanwhile. */
   readonly othersMeanwhile: Tried;
+  /** Wall-clock ms of the last failure; 0 = none. */
+  readonly failedAt: number;
   /** Wall-clock ms of the first refusal since anything was answered; 0 = none. */
   readonly refusedSince: number;
   /** Wall-clock ms since when it has been watched without a gap. */
@@ -58,7 +62,7 @@ export function judge(
   return (
     judgeRun(conduct, plan) ??
     (probed ? null : judgeRefusals(conduct, plan, now)) ??
-    judgeShare(conduct, peers) ??
+    judgeShare(conduct, peers, now) ??
     judgeLatency(conduct, peers, plan, now)
   );
 }
@@ -86,7 +90,9 @@ function judgeRefusals(
   return { ground: "refused", reason, weight: 1e6, unreachable: true };
 }
 
-function judgeShare({ recent }: Conduct, peers: Peers): Judgement | null {
+function judgeShare({ recent, failedAt }: Conduct, peers: Peers, now: number): Judgement | null {
+  // It may have got well while there was no place to put it out.
+  if (now - failedAt > currentTrouble) return null;
   const own = { tries: tries(recent.sums), bad: bad(recent.sums) };
   if (own.tries < leastTries || own.bad < leastBad) return null;
   const others = peers.othersAlike(recent);

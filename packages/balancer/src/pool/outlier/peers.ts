@@ -51,12 +51,16 @@ export class Peers {
     return { tries: tries(this.#sums) - tries(sums), bad: bad(this.#sums) - bad(sums) };
   }
 
-  /** The same, as if the others had been asked when `one` was: a share of theirs that can be laid beside its own. */
+  /**
+   * The same, as if the others had been asked when `one` was: a share of theirs that can be laid beside its own. Their tries
+   * are as many as that share is worth: if all of its own were made in one bucket, only theirs of that bucket count.
+   */
   othersAlike(one: Window): Tried {
     const others = this.others(one);
     const own = tries(one.sums);
     if (others.tries <= 0 || own === 0) return others;
     let expected = 0;
+    let spread = 0;
     for (let at = 0; at < buckets; at++) {
       const [ownTries, ownBad] = triedIn((kind) => one.in(at, kind));
       if (ownTries === 0) continue;
@@ -64,8 +68,10 @@ export class Peers {
       const rest = allTries - ownTries;
       // Where nobody else was asked, what they do on the whole has to do.
       expected += ownTries * (rest > 0 ? (allBad - ownBad) / rest : others.bad / others.tries);
+      spread += ownTries ** 2 / (rest > 0 ? rest : others.tries);
     }
-    return { tries: others.tries, bad: (others.tries * expected) / own };
+    const worth = own ** 2 / spread;
+    return { tries: worth, bad: (worth * expected) / own };
   }
 
   /** Latency of all but one, as if they had been asked when `one` was; null when nothing is known of it. */
@@ -76,14 +82,16 @@ export class Peers {
     const others = latencyOf(rest);
     if (own === 0 || others.count <= 0) return null;
     let expected = 0;
+    let spread = 0;
     for (let at = 0; at < buckets; at++) {
       const ownTimed = one.in(at, Count.timed);
       if (ownTimed === 0) continue;
       const timed = this.#buckets[at * Count.size + Count.timed]! - ownTimed;
       const logs = this.#buckets[at * Count.size + Count.logs]! - one.in(at, Count.logs);
       expected += ownTimed * (timed > 0 ? logs / timed : others.mean);
+      spread += ownTimed ** 2 / (timed > 0 ? timed : others.count);
     }
-    return { ...others, mean: expected / own };
+    return { ...others, mean: expected / own, count: own ** 2 / spread };
   }
 }
 

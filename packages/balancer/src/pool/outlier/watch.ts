@@ -45,7 +45,6 @@ interface Entry extends Conduct {
   /** Tries and failures of its whole tier when its run of failures began. */
   runFrom: Tried;
   othersMeanwhile: Tried;
-  /** Wall-clock ms of the last failure. */
   failedAt: number;
   refusedSince: number;
   watchedSince: number;
