@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { VirtualTime } from "@plimsoll/testbed/virtual-time";
 import { EndpointCell, EndpointState, PoolCell, SharedTable, StateCell } from "../observe/table.ts";
-import { endpointPlan, poolPlan } from "../pool/fixtures.ts";
+import { endpointPlan, poolPlan, readiness } from "../pool/fixtures.ts";
 import { drainWindow } from "./drain-window.ts";
 import { counted, Drains } from "./drains.ts";
 import { EndpointStates } from "./endpoint-states.ts";
@@ -235,4 +235,24 @@ test("what is in flight, in words", () => {
     "1 tunnel",
     "2 requests and 3 tunnels",
   ]);
+});
+
+test("a probe's drain is the same drain; a reload that takes the probe away ends it", () => {
+  const at = setting();
+  const probed = { ...at.pool, readiness };
+  at.states.apply([probed]);
+  at.states.judge("app", at.one, "ready", "passed");
+  at.states.judge("app", at.two, "ready", "passed");
+  at.put("inFlight", 1);
+  at.states.judge("app", at.one, "draining", "status 404");
+  expect(at.cells()).toEqual([at.time.wall(), at.time.wall() + 10_000]);
+  // An operator's window counts from when it is asked for.
+  at.time.advance(1_000);
+  at.states.ask("app", at.one.id, "draining", "hurry", 500);
+  expect(at.cells()[1]).toBe(at.time.wall() + 500);
+  at.states.ask("app", at.one.id, "ready", "leave it to the probe");
+  expect(at.cells()[1]).toBe(at.time.wall() + 10_000);
+  at.states.apply([at.pool]);
+  expect(at.table.cells[at.table.state(0)]).toBe(EndpointState.unknown);
+  expect(at.cells()).toEqual([0, 0]);
 });

@@ -81,7 +81,8 @@ export class EndpointStates {
         const old = this.#entries.get(key);
         const entry = this.#carry(old, pool, endpoint);
         next.set(key, entry);
-        if (old === undefined) this.#drains.end(pool, endpoint);
+        // New, or no longer what its old probes said.
+        if (entry.state !== "draining") this.#drains.end(pool, endpoint);
         // Without a probe it gets work from now on.
         if (old === undefined && pool.readiness === null && this.#fromStart !== null) this.#warm(entry);
         this.#store(entry);
