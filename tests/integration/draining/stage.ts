@@ -62,7 +62,7 @@ export async function talks(url: string, count: number): Promise<Talk[]> {
       return talk;
     }),
   );
-  await until("all are echoed", () => opened.every((talk, index) => talk.heard === `echo hello ${index}`));
+  await until("all are echoed", () => opened.every((talk, index) => talk.heard === `hello ${index}`));
   later(() => {
     for (const { socket } of opened) socket.close();
   });
