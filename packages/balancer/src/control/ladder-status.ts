@@ -33,7 +33,7 @@ export interface LadderStatus {
 const mostLadders = 10;
 
 /** Ladders of what runs, by pool; they change with the plan only. */
-const known = new WeakMap<EnginePlan, ReadonlyMap<string, readonly Ladder[]>>();
+const laddersKnown = new WeakMap<EnginePlan, ReadonlyMap<string, readonly Ladder[]>>();
 
 export function ladderStatus(
   table: SharedTable,
@@ -53,13 +53,13 @@ export function ladderStatus(
 }
 
 function laddersOf(plan: EnginePlan, shutdown: HierarchyPlan["shutdown"]): ReadonlyMap<string, readonly Ladder[]> {
-  const before = known.get(plan);
+  const before = laddersKnown.get(plan);
   if (before !== undefined) return before;
   const ladders = Map.groupBy(
     waysOf({ ...plan, shutdown }).map((way) => ladderOf(way, null)),
     ({ pool }) => pool,
   );
-  known.set(plan, ladders);
+  laddersKnown.set(plan, ladders);
   return ladders;
 }
 
@@ -73,16 +73,21 @@ function observe(table: SharedTable, pool: PoolPlan, drain: DrainWindow): Observ
       if (age > 0) learned.push(age);
     }
   }
+  const longest = drain.longestSeen === 0 ? null : Math.round(drain.longestSeen);
   return {
-    p50: rounded(quantile(counts, 0.5)),
-    p99: rounded(quantile(counts, 0.99)),
-    longest: drain.longestSeen === 0 ? null : Math.round(drain.longestSeen),
+    p50: known(quantile(counts, 0.5), longest),
+    p99: known(quantile(counts, 0.99), longest),
+    longest,
     idle: learned.length === 0 ? null : Math.min(...learned),
   };
 }
 
-function rounded(ms: number | null): number | null {
-  return ms === null ? null : Math.round(ms * 10) / 10;
+/** A quantile to a tenth of a ms; no more than the longest, where both lie in one bucket. */
+function known(ms: number | null, longest: number | null): number | null {
+  if (ms === null) return null;
+  const bucket = (value: number): number => latencyBuckets.findIndex((bound) => value <= bound);
+  const most = longest !== null && bucket(longest) === bucket(ms) ? longest : ms;
+  return Math.round(Math.min(ms, most) * 10) / 10;
 }
 
 /** The longest that the application is declared to work on any request of this pool; 0 = not declared. */

@@ -22,8 +22,10 @@ function valueText({ setting, value }: Change): string {
   return value > 1000 && value < 10_000 && value % 1000 > 0 ? `${value / 1000}s` : formatDuration(value);
 }
 
-/** What is changed when a declared rung gets another value: not this balancer, so it has to be said who. */
+/** What else a change means: a declared rung is not set here, so it has to be said who must do it. */
 const elsewhere: Readonly<Partial<Record<SettingName, readonly [longer: string, shorter: string]>>> = {
+  // It is the only limit that bodies have.
+  total: ["", "downloads may be cut then, too"],
   client: ["clients can wait longer", "clients can wait less"],
   app: ["the application may work longer", "the application gives up sooner"],
   downstream: ["the application waits longer for what it calls", "the application waits less for what it calls"],
