@@ -1,6 +1,7 @@
 // An instance of an application, in plain Node: node instance-app.mjs <port> <keepAlive ms> <lag ms> <manner>
-// Manners: good; slow answers each request 2 s late; reset sends half an answer and then a reset. On SIGTERM it says that
-// it is not ready, serves on for the lag, then closes as `server.close()` does. /story tells what it has seen, by balancer.
+// Manners: good; silent, about how long it keeps connections; slow, each answer 2 s late; reset, in the middle of each answer;
+// hole, with a short queue. On SIGTERM it says that it is not ready, serves on for the lag, then closes as `server.close()`
+// does. /story tells what it has seen, by balancer.
 import { createServer } from "node:http";
 import { WebSocketServer } from "ws";
 
@@ -29,6 +30,7 @@ function work(request, response, ms) {
   function answer() {
     const body = Buffer.concat(parts);
     const fields = { "Content-Length": body.length, "X-Load-Id": request.headers["x-load-id"] ?? "" };
+    if (manner === "silent") fields["Connection"] = "keep-alive";
     if (leaving) fields["Connection"] = "close";
     if (manner !== "reset") return response.writeHead(200, fields).end(body);
     response.writeHead(200, { ...fields, "Content-Length": 1000 });

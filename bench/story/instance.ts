@@ -5,7 +5,7 @@ import { freePort, type Program, startProgram } from "@plimsoll/testbed/processe
 
 const script = join(import.meta.dir, "instance-app.mjs");
 
-export type Manner = "good" | "slow" | "reset" | "refuse" | "hole";
+export type Manner = "good" | "silent" | "slow" | "reset" | "refuse" | "hole";
 
 export interface InstanceOptions {
   readonly manner?: Manner;

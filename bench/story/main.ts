@@ -8,6 +8,7 @@ import { takeTurn } from "../turn.ts";
 import { balancers } from "./balancers/table.ts";
 import { chapters } from "./chapters/table.ts";
 import { reportText, type Told } from "./report.ts";
+import { clearAway } from "./stage.ts";
 
 const usage = `npm run story -- [options]
   --only a,b       chapters, by name or number:
@@ -43,6 +44,15 @@ async function main(args: string[]): Promise<number> {
   }
   const versions = Object.fromEntries(found.map(({ kind, version }) => [kind.name, version ?? ""]));
   const endTurn = await takeTurn(() => console.log("waiting: another measurement runs on this machine"));
+  for (const [signal, code] of [
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const) {
+    process.once(signal, () => {
+      clearAway();
+      process.exit(code);
+    });
+  }
   const told: Told[] = [];
   try {
     for (const chapter of picked) {

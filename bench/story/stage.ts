@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort, startProgram } from "@plimsoll/testbed/processes";
+import { freePort, processTree, startProgram } from "@plimsoll/testbed/processes";
 import { eventually } from "@plimsoll/testbed/waiting";
 import { pinned } from "../cores.ts";
 import type { RunningBalancer, StoryBalancer, StorySetting } from "./balancers/balancer.ts";
@@ -23,6 +23,20 @@ const usual: Limits = {
   window: 15_000,
 };
 
+const folders = new Set<string>();
+
+/** For the end by a signal: everything that this process has started, and every file. */
+export function clearAway(): void {
+  for (const pid of processTree(process.pid).slice(1)) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // Gone already.
+    }
+  }
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+}
+
 /** Starts the balancers, runs `body` when all of them answer, and leaves nothing behind. */
 export async function withBalancers<T>(
   kinds: readonly StoryBalancer[],
@@ -31,6 +45,7 @@ export async function withBalancers<T>(
   body: (balancers: readonly RunningBalancer[]) => Promise<T>,
 ): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), "plimsoll-story-"));
+  folders.add(folder);
   const running: RunningBalancer[] = [];
   try {
     for (const kind of kinds) running.push(await start(kind, endpoints, wishes, join(folder, kind.name)));
@@ -38,6 +53,7 @@ export async function withBalancers<T>(
   } finally {
     await Promise.all(running.map((one) => one.program.stop(3000)));
     rmSync(folder, { recursive: true, force: true });
+    folders.delete(folder);
   }
 }
 
