@@ -1,4 +1,8 @@
-// All that there is to say of a plan's hierarchy at once, for `plimsoll check --explain`.
+// hierarchy/: whether every timeout outlasts the ones below it, on each way from a client to a pool. Numbers in, verdicts and
+// the nearest values that would do out (docs/timeouts-hierarchy.md). It must not know the text of a configuration, nor
+// a running balancer: both ask it the same questions.
+
+// This file: all that there is to say of a plan's hierarchy at once, for `plimsoll check --explain`.
 import type { Path } from "../problem.ts";
 import { hierarchyOf, mendAll } from "./judge.ts";
 import { ladderOf, type Ladder, type Locate } from "./ladder.ts";

@@ -1,8 +1,4 @@
-// hierarchy/: whether every timeout outlasts the ones below it, on each way from a client to a pool. Numbers in, verdicts and
-// the nearest values that would do out (docs/timeouts-hierarchy.md). It must not know the text of a configuration, nor
-// a running balancer: both ask it the same questions.
-
-// This file: what a way is held to.
+// What a way is held to: every setting that takes part in the hierarchy, and where it can stand.
 import { formatPath, type Path } from "../problem.ts";
 
 /** Everything that takes part. */

@@ -5,18 +5,7 @@ import { algorithms } from "../../pool/balance/table.ts";
 import type { AlgorithmName } from "../../pool/plan.ts";
 import { parseEndpoint } from "../address.ts";
 import { parseCookieName, parseEditableName, parseHeaderName } from "../header-rules.ts";
-import {
-  duration,
-  flag,
-  integer,
-  leafFacts,
-  notYet,
-  oneOf,
-  shortForms,
-  shorthand,
-  text,
-  written,
-} from "./leaf.ts";
+import { duration, flag, integer, leafFacts, notYet, oneOf, shortForms, shorthand, text, written } from "./leaf.ts";
 import { outliersSchema } from "./outliers.ts";
 import { poolDeclaredSchema } from "./declared.ts";
 import { readinessSchema } from "./readiness.ts";
