@@ -63,7 +63,10 @@ class SimulatedClient {
 
   #request(chance: Chance, target: string, last: boolean): string {
     const kind = oneOf(chance, ["get", "get", "length", "chunked", "head", "own", "last", "last"]);
-    const lines = chance() < 0.3 ? "X-Forwarded-For: 6.6.6.6\r\nConnection: x-y, te\r\nTE: trailers\r\nX-Y: z\r\n" : "";
+    const deadline = chance() < 0.2 ? `X-Request-Deadline: ${oneOf(chance, [0, 40, 400, 4_000])}\r\n` : "";
+    const lines =
+      deadline +
+      (chance() < 0.3 ? "X-Forwarded-For: 6.6.6.6\r\nConnection: x-y, te\r\nTE: trailers\r\nX-Y: z\r\n" : "");
     const path = kind === "own" ? "/own" : target;
     this.targets.push(path);
     if (kind !== "last" || !last) {
@@ -250,7 +253,7 @@ class SimulatedOrigin {
 
 function plan(chance: Chance): EnginePlan {
   const routes = [
-    routePlan(),
+    routePlan({ cancel: chance() < 0.7 }),
     routePlan({
       match: onPath("/own"),
       action: { kind: "fixed", status: 200, contentType: "text/plain", body: "own" },
@@ -268,6 +271,7 @@ function plan(chance: Chance): EnginePlan {
   const on: RetryOn[] = (["connect", "reset", "timeout", 200] as const).filter(() => chance() < 0.7);
   const pool = poolPlan(endpoints, {
     timeouts,
+    deadlineHeader: oneOf(chance, ["", "x-request-deadline"]),
     retry: { ...base.retry, attempts: between(chance, 1, 3), on, hedge: oneOf(chance, [0, 0, 0, 50]) },
     limits: {
       inFlight: oneOf(chance, [0, 0, 1, 2]),
@@ -281,7 +285,7 @@ function plan(chance: Chance): EnginePlan {
   const listener = listenerPlan({
     routes,
     trustedProxies: ["10.0.0.0/8"],
-    timeouts: { ...own.timeouts, headers: 300, body: 400, idle: 500 },
+    timeouts: { ...own.timeouts, headers: 300, body: 400, idle: 500, halfClose: oneOf(chance, [0, 100, 1_000]) },
     limits: { ...own.limits, requestsPerConnection: oneOf(chance, [0, 2, 100]) },
   });
   return { listeners: [listener], pools: [pool] };

@@ -190,11 +190,16 @@ export class Tunnel implements Occupant, TunnelEvents {
 
   // The end
 
-  /** Closes both sides. */
+  /** Closes both sides; one that did not take all it was sent is reset, so that it does not take a part for the whole. */
   #end(fault: FaultCode | ""): void {
     if (this.#over) return;
+    const cut = [this.client, this.upstream].filter(({ outbox }) => outbox.blocked);
     this.#finish(fault);
-    for (const end of [this.client, this.upstream]) if (!end.closed) end.connection.close();
+    for (const end of [this.client, this.upstream]) {
+      if (end.closed) continue;
+      if (cut.includes(end)) end.connection.reset();
+      else end.connection.close();
+    }
   }
 
   #finish(fault: FaultCode | ""): void {
