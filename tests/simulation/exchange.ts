@@ -8,7 +8,7 @@ import type { Fate } from "./site.ts";
 import type { Worker } from "./worker.ts";
 
 /** How long news of a closed connection is on its way, ms. */
-const delay = 2;
+const delay = 40;
 
 class Kept implements IdleConnection {
   idleSince = 0;
@@ -72,7 +72,7 @@ export class Exchange implements Waiter, Occupant {
 
   #send(endpoint: Endpoint): void {
     const { scene, pool, running } = this.#worker;
-    const { agenda, random, sites, sabotage } = scene;
+    const { agenda, random, sites } = scene;
     this.endpoint = endpoint;
     endpoint.begin();
     this.since = agenda.now;
@@ -81,8 +81,8 @@ export class Exchange implements Waiter, Occupant {
     endpoint.count(this.#attempts === 0 ? EndpointCell.requests : EndpointCell.retries);
     this.#attempts++;
     const { idle } = pool.plan.keepAlive;
-    const limit = sabotage === "old connections" ? 1e9 : endpoint.idleLimit(idle);
-    const kept = this.#attempts === 1 ? (endpoint.idle.take(agenda.now, limit) as Kept | null) : null;
+    const kept =
+      this.#attempts === 1 ? (endpoint.idle.take(agenda.now, endpoint.idleLimit(idle)) as Kept | null) : null;
     if (kept === null) endpoint.count(EndpointCell.connects);
     else this.#judgeReuse(endpoint, kept);
     const fate = sites[endpoint.slot]!.meet(random, this.#fails, kept !== null, pool.plan.timeouts.connect);
@@ -151,16 +151,16 @@ export class Exchange implements Waiter, Occupant {
   }
 
   #keep(endpoint: Endpoint, kept: Kept): void {
-    const { agenda, sites } = this.#worker.scene;
+    const { agenda, sites, sabotage } = this.#worker.scene;
     const site = sites[endpoint.slot]!;
-    if (site.tellsKeepAlive) endpoint.keepAliveAge.told(site.keepAlive / 1000);
+    if (site.tellsKeepAlive && sabotage !== "deaf") endpoint.keepAliveAge.told(site.keepAlive / 1000);
     if (!endpoint.idle.put(kept, agenda.now)) return;
     const { idleSince } = kept;
     agenda.after(site.keepAlive + delay, () => {
       if (kept.retired || kept.idleSince !== idleSince || !this.#worker.alive) return;
       // Whether it rests or was taken in this moment: what it was is over.
       endpoint.idle.remove(kept);
-      endpoint.keepAliveAge.closed(agenda.now - idleSince, agenda.now);
+      if (sabotage !== "deaf") endpoint.keepAliveAge.closed(agenda.now - idleSince, agenda.now);
     });
   }
 

@@ -26,15 +26,7 @@ export interface Scene {
   readonly births: number[];
 }
 
-export type Sabotage =
-  | ""
-  | "any endpoint"
-  | "no end"
-  | "no budget"
-  | "eject all"
-  | "heavy"
-  | "old connections"
-  | "early cut";
+export type Sabotage = "" | "any endpoint" | "no end" | "no budget" | "eject all" | "heavy" | "deaf" | "early cut";
 
 export class Worker {
   readonly row: number;

@@ -109,6 +109,13 @@ describe("others alike", () => {
     expect(isFar(tried(30, 30), alike)).toBe(false);
   });
 
+  test("few that were asked once are no more for being compared in every bucket", () => {
+    const one = window(...Array.from({ length: 6 }, () => counts(15, 5)));
+    const few = window(counts(12, 0));
+    expect(new Peers([one, few]).othersAlike(one).tries).toBeLessThanOrEqual(12);
+    expect(evidence(tried(120, 30), new Peers([one, few]).othersAlike(one))).toBeLessThan(enoughEvidence);
+  });
+
   test("with nobody asked there are none", () => {
     const one = window(counts(3, 30));
     expect(new Peers([one, window(counts(0, 0))]).othersAlike(one)).toEqual({ tries: 0, bad: 0 });
@@ -122,7 +129,7 @@ describe("others alike", () => {
         const peers = new Peers(windows);
         return windows.every((one) => {
           const { tries, bad } = peers.othersAlike(one);
-          return bad >= 0 && bad <= tries * (1 + 1e-9);
+          return bad >= 0 && bad <= tries * (1 + 1e-9) && tries <= peers.others(one).tries;
         });
       }),
     );

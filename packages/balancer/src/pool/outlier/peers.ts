@@ -61,16 +61,20 @@ export class Peers {
     if (others.tries <= 0 || own === 0) return others;
     let expected = 0;
     let spread = 0;
+    let alone = 0;
     for (let at = 0; at < buckets; at++) {
       const [ownTries, ownBad] = triedIn((kind) => one.in(at, kind));
       if (ownTries === 0) continue;
       const [allTries, allBad] = triedIn((kind) => this.#buckets[at * Count.size + kind]!);
       const rest = allTries - ownTries;
-      // Where nobody else was asked, what they do on the whole has to do.
-      expected += ownTries * (rest > 0 ? (allBad - ownBad) / rest : others.bad / others.tries);
-      spread += ownTries ** 2 / (rest > 0 ? rest : others.tries);
+      if (rest > 0) {
+        expected += (ownTries * (allBad - ownBad)) / rest;
+        spread += ownTries ** 2 / rest;
+      } else alone += ownTries;
     }
-    const worth = own ** 2 / spread;
+    // Where nobody else was asked, what they do on the whole has to do.
+    expected += (alone * others.bad) / others.tries;
+    const worth = worthOf(own, spread, alone, others.tries);
     return { tries: worth, bad: (worth * expected) / own };
   }
 
@@ -83,16 +87,25 @@ export class Peers {
     if (own === 0 || others.count <= 0) return null;
     let expected = 0;
     let spread = 0;
+    let alone = 0;
     for (let at = 0; at < buckets; at++) {
       const ownTimed = one.in(at, Count.timed);
       if (ownTimed === 0) continue;
       const timed = this.#buckets[at * Count.size + Count.timed]! - ownTimed;
       const logs = this.#buckets[at * Count.size + Count.logs]! - one.in(at, Count.logs);
-      expected += ownTimed * (timed > 0 ? logs / timed : others.mean);
-      spread += ownTimed ** 2 / (timed > 0 ? timed : others.count);
+      if (timed > 0) {
+        expected += (ownTimed * logs) / timed;
+        spread += ownTimed ** 2 / timed;
+      } else alone += ownTimed;
     }
-    return { ...others, mean: expected / own, count: own ** 2 / spread };
+    expected += alone * others.mean;
+    return { ...others, mean: expected / own, count: worthOf(own, spread, alone, others.count) };
   }
+}
+
+/** How many of the others' tries a mean is worth that goes by when one's own were made; never more than they made. */
+function worthOf(own: number, spread: number, alone: number, others: number): number {
+  return Math.min(others, own ** 2 / (spread + alone ** 2 / others));
 }
 
 function triedIn(count: (kind: number) => number): [tries: number, bad: number] {
