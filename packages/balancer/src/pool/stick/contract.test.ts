@@ -82,6 +82,18 @@ describe.each(names)("%s", (by) => {
     expect(same).toBeGreaterThanOrEqual(by === "cookie" || by === "appCookie" ? 200 : 130);
   });
 
+  test("balancers that share nothing but the configuration agree", () => {
+    const [here, there] = [stage(by, ids), stage(by, ids.toReversed())];
+    for (let i = 0; i < 100; i++) {
+      const client = visitor(by, i);
+      // The application's cookie is learned by nobody here.
+      if (by === "cookie") client.visit(here.stick, here.endpoints[i % 4]!);
+      const [one, other] = [read(here.stick, client.request()), read(there.stick, client.request())];
+      expect(one.endpoint).not.toBeNull();
+      expect(other.endpoint?.stableId).toBe(one.endpoint?.stableId);
+    }
+  });
+
   test("clients are spread over all endpoints by what they carry", () => {
     if (by === "cookie") return; // the pool's algorithm spreads them
     const { stick, endpoints } = stage(by, ids);
