@@ -140,6 +140,17 @@ test("a second program on the same address does not start, and says so", async (
   expect(second.event("start.failed")?.text).toContain("EADDRINUSE");
 }, 20_000);
 
+test("nor does one whose admin address another program has", async () => {
+  const origin = startOrigin().port;
+  const first = await run(configFor(0, [origin]));
+  const address = new URL(first.note().admin).host;
+
+  const second = new Running(configFor(0, [origin], { admin: { address } }));
+  expect(await second.process.exited).toBe(1);
+  await until("it says why", () => second.event("start.failed"));
+  expect(second.event("start.failed")?.text).toContain(`cannot listen on ${address}`);
+}, 20_000);
+
 test("an endpoint can be drained, disabled and enabled; all workers follow at once", async () => {
   const [one, two] = [startOrigin("one").port, startOrigin("two").port];
   const program = await run(configFor(0, [one, two]));

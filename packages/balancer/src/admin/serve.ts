@@ -17,6 +17,8 @@ export function serveAdmin(
     server = Bun.serve({
       hostname: address.host,
       port: address.port,
+      // Left out, Bun shares the port with any other program of this user, and half of what is asked goes astray.
+      reusePort: false,
       development: false,
       maxRequestBodySize: largestBody,
       fetch: (request) => respond(request, address.host, supervisor),
