@@ -5,6 +5,7 @@ import type { Explanation } from "@plimsoll/balancer/src/config/hierarchy/explai
 import type { Loaded } from "@plimsoll/balancer/src/config/load.ts";
 import type { Plan } from "@plimsoll/balancer/src/config/plan.ts";
 import { renderProblems, type Problem } from "@plimsoll/balancer/src/config/problem.ts";
+import { readModule } from "./read-module.ts";
 import { CommandError, UsageError, type Io, type OptionSpec } from "./spec.ts";
 
 /** Tried in this order where -c is not given. */
@@ -43,14 +44,19 @@ export function findConfig(io: Io, given: string | undefined): string {
   return found;
 }
 
-/** Reads, checks and plans a file, YAML or TypeScript. `reading` counts from 0 and tells readings of one module apart. */
-export async function readConfig(io: Io, file: string, reading = 0): Promise<ReadConfig> {
+/** Reads, checks and plans a file, YAML or TypeScript. */
+export async function readConfig(io: Io, file: string): Promise<ReadConfig> {
   // Here and not above, because these modules are most of what a start costs, and other commands do without.
   const { disk } = await import("@plimsoll/balancer/src/config/disk.ts");
   const path = inFolder(io, file);
   if (/\.[cm]?[jt]s$/.test(file)) {
-    const { loadModule } = await import("@plimsoll/balancer/src/config/module.ts");
-    return toReadConfig(file, await loadModule(path, disk, reading), "");
+    const { loadObject, notLoaded } = await import("@plimsoll/balancer/src/config/module.ts");
+    const read = await readModule(path, io.cwd, io.env);
+    return toReadConfig(
+      file,
+      read.kind === "value" ? loadObject(read.value, path, disk) : notLoaded(read.why, path),
+      "",
+    );
   }
   const { loadConfig } = await import("@plimsoll/balancer/src/config/load.ts");
   let text: string;

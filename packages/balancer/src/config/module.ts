@@ -32,11 +32,15 @@ export async function loadModule(file: string, reader: FileReader, version = 0):
     const module = (await import(specifier)) as { readonly default?: unknown };
     value = await (typeof module.default === "function" ? (module.default as () => unknown)() : module.default);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    const hint = why.includes("@plimsoll/")
-      ? "without that package at hand, `export default { ... }` does the same"
-      : undefined;
-    return { problems: [new Places(file, null).problem(error([], `the module cannot be loaded: ${why}`, hint))] };
+    return notLoaded(cause instanceof Error ? cause.message : String(cause), file);
   }
   return loadObject(value, file, reader);
+}
+
+/** What there is to say when a module gave no value. */
+export function notLoaded(why: string, file: string): Loaded {
+  const hint = why.includes("@plimsoll/")
+    ? "without that package at hand, `export default { ... }` does the same"
+    : undefined;
+  return { problems: [new Places(file, null).problem(error([], `the module cannot be loaded: ${why}`, hint))] };
 }

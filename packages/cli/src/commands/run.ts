@@ -41,12 +41,11 @@ export const run: CommandSpec<Options> = {
     const { createLog } = await import("@plimsoll/balancer/src/observe/log.ts");
     const { startBalancer } = await import("../start-balancer.ts");
     const log = createLog({ format: options.logFormat, level: options.logLevel, write: io.err, wall: Date.now });
-    let readings = 0;
     const supervisor = await startBalancer({
       plan: config.plan,
       log,
       reloadPlan: async () => {
-        const again = await readConfig(io, file, ++readings);
+        const again = await readConfig(io, file);
         return again.plan === null ? { problems: again.problems } : { plan: again.plan, warnings: again.problems };
       },
     });

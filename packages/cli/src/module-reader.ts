@@ -1,0 +1,14 @@
+// The process in which a configuration written in TypeScript runs, and nothing else: started by read-module.ts, which ends it.
+import type { ModuleMessage } from "./read-module.ts";
+
+const file = process.argv[2] ?? "";
+let message: ModuleMessage;
+try {
+  const module = (await import(file)) as { readonly default?: unknown };
+  const value = await (typeof module.default === "function" ? (module.default as () => unknown)() : module.default);
+  // Fails here, with words, for what cannot cross to another process: functions, mostly.
+  message = { kind: "value", value: structuredClone(value) };
+} catch (cause) {
+  message = { kind: "failed", why: cause instanceof Error ? cause.message : String(cause) };
+}
+process.send?.(message);
