@@ -43,8 +43,9 @@ const request = {
   liveness: null,
   sticky: false,
   readyTimeout: 30_000,
-  // Whoever presses Ctrl-C at a demonstration with a live page open does not want to wait for that page.
-  drain: 3000,
+  // Whoever presses Ctrl-C at a demonstration with a live page open does not want to wait long for that page; but the slow
+  // request of 5 s that it says to try must outlast a replacement.
+  drain: 8000,
   grace: 5000,
   workers: 0,
   env: {},
