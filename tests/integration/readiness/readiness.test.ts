@@ -192,7 +192,9 @@ test("Retry-After drains, an operator's word stands above it, and a fleet that s
   const [program, url] = await start(apps);
   await one.become(503, { retryAfter: "5" });
   await is(program, one, "draining");
-  expect((await of(program, one))?.reason).toContain("3 probes in a row failed, the last one: status 503 with Retry-After");
+  expect((await of(program, one))?.reason).toContain(
+    "3 probes in a row failed, the last one: status 503 with Retry-After",
+  );
   const path = `/pools/app/endpoints/${one.id}/state`;
   expect((await program.admin("POST", path, { state: "draining" })).status).toBe(200);
   await one.become(200);
@@ -226,11 +228,13 @@ test("the body decides where it is asked for, and a command where one is given",
   expect((await of(program, one))?.reason).toContain('body does not match /^(ready|fine)$/: "starting"');
   await one.become(200, { body: "fine" });
   await is(program, one, "ready");
-  const command = ["sh", "-c", `[ "$PLIMSOLL_PORT" != ${two.port} ] || { test ! -e ${flag} || { echo sick; exit 9; }; }`];
+  const command = [
+    "sh",
+    "-c",
+    `[ "$PLIMSOLL_PORT" != ${two.port} ] || { test ! -e ${flag} || { echo sick; exit 9; }; }`,
+  ];
   const how = { command, interval: "200ms", timeout: "200ms", fall: 2 };
-  program.configure(
-    configFor(0, [], { pools: { app: { endpoints: apps.map(({ id }) => id), readiness: how } } }),
-  );
+  program.configure(configFor(0, [], { pools: { app: { endpoints: apps.map(({ id }) => id), readiness: how } } }));
   expect((await program.admin("POST", "/reload")).status).toBe(200);
   await Bun.write(flag, "");
   await is(program, two, "unready");

@@ -20,7 +20,7 @@ export class App {
   /** What it says at `path` from now on; status 0: nothing at all. */
   async become(status: number, more: { retryAfter?: string; body?: string; path?: string } = {}): Promise<void> {
     const query = new URLSearchParams({ path: "/readyz", status: String(status), ...more });
-    await this.#ask(`/become?${query}`);
+    await this.#ask(`/become?${query.toString()}`);
   }
 
   /** Requests that reached it, probes apart. */

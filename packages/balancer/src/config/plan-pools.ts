@@ -1,5 +1,13 @@
 // A pool as it was written to a pool as it is planned.
-import type { EndpointPlan, HashKeyPlan, OutlierPlan, PoolPlan, ProbeName, ReadinessPlan, RetryPlan } from "../pool/plan.ts";
+import type {
+  EndpointPlan,
+  HashKeyPlan,
+  OutlierPlan,
+  PoolPlan,
+  ProbeName,
+  ReadinessPlan,
+  RetryPlan,
+} from "../pool/plan.ts";
 import { defaultExpect, defaultFastInterval, defaultRetry } from "./defaults.ts";
 import type { NamePlan, PoolSource } from "./plan.ts";
 import { planSticky } from "./plan-sticky.ts";

@@ -53,7 +53,12 @@ function setting() {
     texts,
     /** Drains begun and ended, from the first one on. */
     get drains(): readonly string[] {
-      return drains.slice(Math.max(0, drains.findIndex((one) => one.startsWith("begin"))));
+      return drains.slice(
+        Math.max(
+          0,
+          drains.findIndex((one) => one.startsWith("begin")),
+        ),
+      );
     },
     pass: (ms: number) => (now += ms),
     state: (slot: number) =>

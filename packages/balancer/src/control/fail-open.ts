@@ -51,7 +51,9 @@ export class FailOpenWatch {
     const ready = endpoints.some(({ state }) => state === "ready");
     const judged = endpoints.every(({ state }) => state !== "unknown");
     // What somebody has taken out stays out, and weight 0 gets nothing: workers do the same (pool/rotation.ts).
-    const asked = endpoints.filter(({ state, endpoint }) => (state === "unready" || state === "unknown") && endpoint.weight > 0);
+    const asked = endpoints.filter(
+      ({ state, endpoint }) => (state === "unready" || state === "unknown") && endpoint.weight > 0,
+    );
     const before = this.#standings.get(pool.name) ?? calm;
     // Until all were judged, nobody being ready is how every start looks.
     const unready = ready ? false : judged || before.unready;

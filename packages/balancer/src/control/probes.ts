@@ -95,7 +95,14 @@ export class Probes {
     if (watch === undefined || seen === null || seen === undefined) return null;
     const { passes, fails } = watch.standing;
     const { ok, detail, took } = seen;
-    return { what: probeWords(watch.readiness), at: watch.at, ok, detail, took: Math.round(took), inRow: Math.max(1, passes + fails) };
+    return {
+      what: probeWords(watch.readiness),
+      at: watch.at,
+      ok,
+      detail,
+      took: Math.round(took),
+      inRow: Math.max(1, passes + fails),
+    };
   }
 
   /** Resolves when every endpoint has been probed once, or after `patience` ms. */

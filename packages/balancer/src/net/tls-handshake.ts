@@ -1,8 +1,7 @@
 // A TLS handshake for its own sake: made, judged, and ended again. Probes make one every few seconds; balanced traffic never
 // takes this way, so node:tls is good enough.
 import { readFileSync } from "node:fs";
-import { connect as connectPlain, isIP } from "node:net";
-import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
+import { checkServerIdentity, connect, type ConnectionOptions, type TLSSocket } from "node:tls";
 import type { Address } from "./transport.ts";
 
 export interface HandshakeOptions {
@@ -36,46 +35,45 @@ export function shakeHands(
   const host = address.kind === "unix" ? "localhost" : address.host;
   const name = serverName === "" ? host : serverName;
   const options: ConnectionOptions = {
-    rejectUnauthorized: verify,
+    ...(address.kind === "unix" ? { path: address.path } : { host: address.host, port: address.port }),
     // RFC 6066 §3: an address is no server name; what the certificate says of it is verified all the same.
-    ...(isIP(name) === 0 ? { servername: name } : { host: name }),
+    servername: isAddress(name) ? "" : name,
+    checkServerIdentity: (_, certificate) => checkServerIdentity(name, certificate),
+    rejectUnauthorized: verify,
     ...(authorities === undefined ? {} : { ca: authorities }),
   };
-  const socket =
-    address.kind === "unix" ? connectPlain(address.path) : connectPlain(address.port, address.host);
-  let shaken: TLSSocket | null = null;
+  let socket: TLSSocket | null = null;
   let over = false;
   const end = (outcome: HandshakeOutcome): void => {
     if (over) return;
     over = true;
     signal.removeEventListener("abort", aborted);
     resolve(outcome);
-    shaken?.destroy();
-    socket.destroy();
+    socket?.destroy();
   };
   const aborted = (): void => end({ ok: false, detail: "cancelled" });
   const failed = (cause: unknown): void => end({ ok: false, detail: wordsFor(cause) });
-  socket.on("error", failed);
-  socket.on("close", () => end({ ok: false, detail: "connection closed before the handshake was over" }));
-  socket.on("connect", () => {
-    if (over) return;
-    try {
-      shaken = connect({ ...options, socket });
-    } catch (cause) {
-      return failed(cause);
-    }
-    const tls = shaken;
-    tls.on("error", failed);
-    tls.on("close", () => end({ ok: false, detail: "connection closed before the handshake was over" }));
-    tls.on("secureConnect", () => {
-      const { authorizationError } = tls;
-      if (verify && !tls.authorized) return failed(authorizationError);
-      end({ ok: true, detail: `${tls.getProtocol() ?? "TLS"} handshake` });
-    });
+  try {
+    socket = connect(options);
+  } catch (cause) {
+    failed(cause);
+    return promise;
+  }
+  const shaken = socket;
+  // An error may come after the verdict, too, and must be heard then as well: unheard ones end the program.
+  shaken.on("error", failed);
+  shaken.on("close", () => end({ ok: false, detail: "connection closed before the handshake was over" }));
+  shaken.on("secureConnect", () => {
+    if (verify && !shaken.authorized) return failed(shaken.authorizationError);
+    end({ ok: true, detail: `${shaken.getProtocol() ?? "TLS"} handshake` });
   });
   if (signal.aborted) aborted();
   else signal.addEventListener("abort", aborted);
   return promise;
+}
+
+function isAddress(name: string): boolean {
+  return name.includes(":") || /^\d+(\.\d+){3}$/.test(name);
 }
 
 function wordsFor(cause: unknown): string {

@@ -1,6 +1,5 @@
 // What this folder needs of the outside: a machine to run programs on, and somebody who steers traffic.
 import type { Random } from "../../base/random.ts";
-import type { LivenessPlan } from "./liveness.ts";
 
 /** Which of its two outputs a line came from. */
 export type Stream = "stdout" | "stderr";
@@ -76,6 +75,15 @@ export interface EndpointsSink {
   set(endpoints: readonly AppEndpoint[]): Promise<boolean>;
   /** No new exchange for this one. Resolves when nothing is in flight there, or the drain window is over. */
   drain(id: string): Promise<void>;
+}
+
+/** How it is found out whether an instance still lives. */
+export interface LivenessPlan {
+  readonly path: string;
+  /** Ms from one question to the next. */
+  readonly interval: number;
+  /** Bad answers in a row after which it is restarted. */
+  readonly fall: number;
 }
 
 /** What to run. */

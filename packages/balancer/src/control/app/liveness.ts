@@ -2,14 +2,6 @@
 // given up. Pure; the manager asks and acts.
 import type { Knock } from "./host.ts";
 
-export interface LivenessPlan {
-  readonly path: string;
-  /** Ms from one question to the next. */
-  readonly interval: number;
-  /** Bad answers in a row after which it is restarted. */
-  readonly fall: number;
-}
-
 /** "" when it lives, else what was seen: "status 500", "no answer", "connection refused". */
 export function lifeless(knock: Knock): string {
   if (knock.kind === "refused") return "connection refused";

@@ -333,9 +333,7 @@ describe("liveness", () => {
     expect(kinds()).not.toContain("not-alive");
     await host.advance(1000);
     const [told] = events.filter((event) => event.kind === "not-alive").map(describeEvent);
-    expect(told).toBe(
-      "app-1 is restarted: 3 liveness probes in a row failed, the last one: status 500 (GET /healthz)",
-    );
+    expect(told).toBe("app-1 is restarted: 3 liveness probes in a row failed, the last one: status 500 (GET /healthz)");
     expect(host.programs[0]?.signals).toEqual(["SIGTERM"]);
     await host.advance(1000);
     expect(sink.current.map((endpoint) => endpoint.id).toSorted()).toEqual(["app-1.2", "app-2.1", "app-3.1"]);
@@ -389,10 +387,13 @@ describe("liveness", () => {
   });
 
   test("one that does not hear SIGTERM either is killed after its grace", async () => {
-    const { host, sink, manager, kinds } = stage((_, nth) => ({ listens: 10, ...(nth === 1 ? { term: Infinity } : {}) }), {
-      liveness,
-      instances: 1,
-    });
+    const { host, sink, manager, kinds } = stage(
+      (_, nth) => ({ listens: 10, ...(nth === 1 ? { term: Infinity } : {}) }),
+      {
+        liveness,
+        instances: 1,
+      },
+    );
     void manager.start();
     await host.advance(500);
     host.paths.set("/healthz", (port) => (port === host.programs[0]?.port ? null : 200));

@@ -2,8 +2,8 @@
 import { backoffDelay, countFailures } from "./backoff.ts";
 import { explainFailedStart, lostPort, type FailedStart } from "./diagnosis.ts";
 import type { AppEvent } from "./events.ts";
-import type { AppPlan, EndpointsSink, Host, Stream } from "./host.ts";
-import { lifeless, type LivenessPlan } from "./liveness.ts";
+import type { AppPlan, EndpointsSink, Host, LivenessPlan, Stream } from "./host.ts";
+import { lifeless } from "./liveness.ts";
 import { nextRollStep, type Place } from "./rolling.ts";
 import { endRun, Run, startRun, untilReady } from "./run.ts";
 

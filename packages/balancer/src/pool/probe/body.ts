@@ -1,4 +1,7 @@
-// The beginning of an answer's body, out of its framing, as far as a probe has to look into it.
+// pool/probe/: asking an endpoint whether it is ready, one file per way of asking. A probe sees once and says what it saw;
+// it must not know how often that makes an endpoint ready (threshold.ts), when to ask (schedule.ts), or who else asks.
+
+// This file: the beginning of an answer's body, out of its framing, as far as a probe has to look into it.
 import { type AnswerHead, ChunkedReader, Framing, violations } from "@plimsoll/wire/http1";
 
 export class BodyStart {

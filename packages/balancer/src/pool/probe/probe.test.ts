@@ -381,6 +381,9 @@ describe("tls", () => {
     const misnamed = await probes.tls.run({ address }, secure({ ca: authority, serverName: "other.example" }), never);
     expect(misnamed.ok).toBe(false);
     expect(misnamed.detail).toContain("other.example");
+    const nameless = await probes.tls.run({ address }, secure({ ca: authority }), never);
+    expect(nameless.ok).toBe(false);
+    expect(nameless.detail).toContain("127.0.0.1");
     expect((await probes.tls.run({ address }, secure({ verify: false }), never)).ok).toBe(true);
   });
 

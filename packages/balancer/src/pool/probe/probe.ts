@@ -1,5 +1,4 @@
-// pool/probe/: asking an endpoint whether it is ready, one file per way of asking. A probe sees once and says what it saw;
-// it must not know how often that makes an endpoint ready (threshold.ts), when to ask (schedule.ts), or who else asks.
+// What a probe is, and the one connection that those which speak to the endpoint themselves make for it.
 import type { Clock } from "../../base/clock.ts";
 import type { Timers } from "../../net/clock.ts";
 import type { CommandOptions, CommandOutcome } from "../../net/run-command.ts";

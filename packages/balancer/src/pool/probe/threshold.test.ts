@@ -78,7 +78,8 @@ test("a change is near before the first verdict, after a failure of a ready one,
     for (const probe of history) standing = observe(standing, probes[probe] ?? fail, plan, 1).standing;
     return isChanging(standing);
   };
-  for (const history of ["", "-", "+-", "+--", "---+", "+d-"]) expect([history, near(history)]).toEqual([history, true]);
+  for (const history of ["", "-", "+-", "+--", "---+", "+d-"])
+    expect([history, near(history)]).toEqual([history, true]);
   for (const history of ["+", "++", "+---", "+-+", "---++", "+d", "+dd"])
     expect([history, near(history)]).toEqual([history, false]);
 });
