@@ -155,6 +155,21 @@ test("a drain keeps its clients and gets no new ones; a disabled or dead endpoin
   expect(others.length).toBeGreaterThan(0);
 }, 30_000);
 
+test("at the end of a drain's window its last clients move", async () => {
+  const shops = ["a", "b"].map(startShop);
+  const ports = shops.map(({ port }) => port);
+  const program = await run(shopConfig(ports, byCookie, 2, { drain: { window: "1s" } }));
+  const port = await program.port();
+  const ofA = (await browsers(port, 2)).filter(({ instance }) => instance === "a");
+  await setState(program, ports[0]!, "draining");
+  expect(await answers(ofA, port)).toEqual(["known"]);
+  // Whenever the window ends: first all are at home, then all have moved, and nobody moves back.
+  await until("somebody has moved", async () => (await ofA[0]!.ask(port)) === "lost");
+  await answers(ofA, port);
+  expect(await answers(ofA, port)).toEqual(["known"]);
+  expect(new Set(ofA.map(({ instance }) => instance))).toEqual(new Set(["b"]));
+}, 30_000);
+
 test("all endpoints unready at once: the pool fails open, and everybody stays at home", async () => {
   let healthy = true;
   const shops = ["a", "b", "c"].map((name) => {

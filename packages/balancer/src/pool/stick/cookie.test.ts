@@ -241,7 +241,7 @@ describe("forged ones", () => {
           expect(seen(here, value).endpoint).toBeNull();
         }
       }),
-      { numRuns: 3000 },
+      { numRuns: 1500 },
     );
   });
 });
