@@ -3,9 +3,24 @@ import { EndpointCell, StateCell } from "../../packages/balancer/src/observe/tab
 import type { Endpoint } from "../../packages/balancer/src/pool/endpoint.ts";
 import type { IdleConnection } from "../../packages/balancer/src/pool/idle.ts";
 import type { Occupant } from "../../packages/balancer/src/pool/occupants.ts";
+import type { Pool } from "../../packages/balancer/src/pool/pool.ts";
 import type { Waiter } from "../../packages/balancer/src/pool/queue.ts";
 import type { Fate } from "./site.ts";
-import type { Worker } from "./worker.ts";
+import type { Scene } from "./scene.ts";
+
+/** The worker in which requests live. */
+export interface Home {
+  readonly scene: Scene;
+  readonly pool: Pool;
+  /** False once it was killed: nothing of it goes on. */
+  readonly alive: boolean;
+  readonly running: Set<Exchange>;
+  /** Those that wait, in their order. */
+  readonly waiting: Exchange[];
+  /** The pool's choice, judged. */
+  pick(key: number, avoid: Endpoint | null): Endpoint | null;
+  mayRetry(): boolean;
+}
 
 /** How long news of a closed connection is on its way, ms. */
 const delay = 40;
@@ -33,13 +48,13 @@ export class Exchange implements Waiter, Occupant {
   since = 0;
 
   endpoint: Endpoint | null = null;
-  readonly #worker: Worker;
+  readonly #worker: Home;
   readonly #fails: boolean;
   #attempts = 0;
   #cancel: () => void = () => {};
   #closing: () => void = () => {};
 
-  constructor(worker: Worker, key: number, fails: boolean) {
+  constructor(worker: Home, key: number, fails: boolean) {
     this.#worker = worker;
     this.key = key;
     this.#fails = fails;

@@ -1,7 +1,7 @@
 // 200 seeds of everything that thinks, in any weather; `npm run simulate -- --seeds 10000` has more.
 import { describe, expect, test } from "bun:test";
 import { Agenda } from "./agenda.ts";
-import type { Sabotage } from "./worker.ts";
+import type { Sabotage } from "./scene.ts";
 import { simulate } from "./world.ts";
 
 test.each([0, 1, 2, 3])(

@@ -1,34 +1,13 @@
 // One worker: a real pool, and requests that take their way through it.
-import type { Random } from "../../packages/balancer/src/base/random.ts";
-import { EndpointCell, PoolCell, type SharedTable } from "../../packages/balancer/src/observe/table.ts";
+import { EndpointCell, PoolCell } from "../../packages/balancer/src/observe/table.ts";
 import { buildPools, commitPools, type PoolContext } from "../../packages/balancer/src/pool/assemble.ts";
 import type { Endpoint } from "../../packages/balancer/src/pool/endpoint.ts";
 import type { PoolPlan } from "../../packages/balancer/src/pool/plan.ts";
 import type { Pool } from "../../packages/balancer/src/pool/pool.ts";
-import type { Agenda } from "./agenda.ts";
-import { Exchange } from "./exchange.ts";
-import type { Site } from "./site.ts";
-import type { Trace } from "./trace.ts";
+import { Exchange, type Home } from "./exchange.ts";
+import type { Scene } from "./scene.ts";
 
-/** What a run has in common. */
-export interface Scene {
-  readonly agenda: Agenda;
-  readonly random: Random;
-  readonly table: SharedTable;
-  readonly trace: Trace;
-  /** By slot. */
-  readonly sites: readonly Site[];
-  /** What is done wrong on purpose, so that a test can see that it is found. */
-  readonly sabotage: Sabotage;
-  /** Times of requests and of allowed retries, and of new workers. */
-  readonly requests: number[];
-  readonly retries: number[];
-  readonly births: number[];
-}
-
-export type Sabotage = "" | "any endpoint" | "no end" | "no budget" | "eject all" | "heavy" | "deaf" | "early cut";
-
-export class Worker {
+export class Worker implements Home {
   readonly row: number;
   readonly scene: Scene;
   readonly running = new Set<Exchange>();

@@ -13,7 +13,8 @@ import { Agenda } from "./agenda.ts";
 import { randomPlan, slots } from "./random-plan.ts";
 import { Site } from "./site.ts";
 import { Broken, Trace } from "./trace.ts";
-import { type Sabotage, type Scene, Worker } from "./worker.ts";
+import type { Sabotage, Scene } from "./scene.ts";
+import { Worker } from "./worker.ts";
 
 /** Ms of trouble, and of the time after it in which all get well: the longest ejection and the slowest start fit in. */
 const troubled = 60_000;

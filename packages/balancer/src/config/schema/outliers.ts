@@ -24,7 +24,10 @@ const detailSchema = z.strictObject({
     .number()
     .min(0)
     .max(1000)
-    .register(leafFacts, { noun: "a number", hint: "write how many times slower than its peers, such as 4; 0 for never" })
+    .register(leafFacts, {
+      noun: "a number",
+      hint: "write how many times slower than its peers, such as 4; 0 for never",
+    })
     .default(4)
     .describe(
       "How many times slower than its peers an endpoint must be to be ejected for it, and by 100 ms at least; 0 for never.",

@@ -1,4 +1,7 @@
-// Whether one endpoint is to be ejected, and why in a sentence: what it did lately, compared with its peers.
+// pool/outlier/: who does worse than its peers, from their real traffic. Knows counts, times and thresholds as arguments; must
+// not know sockets, HTTP messages or how counts are collected.
+
+// This file: whether one endpoint is to be ejected, and why in a sentence, by what it did lately beside its peers.
 import { formatDuration } from "../../base/units.ts";
 import type { OutlierPlan } from "../plan.ts";
 import { enoughEvidence, evidence, isFar, latencyOf, type Peers, slowness, type Tried } from "./peers.ts";

@@ -1,5 +1,4 @@
-// pool/outlier/: who does worse than its peers, from their real traffic. Knows counts, times and thresholds as arguments; must
-// not know sockets, HTTP messages or how counts are collected.
+// What a failed try says of its endpoint.
 import type { FaultCode } from "../../base/fault.ts";
 import { EndpointCell } from "../../observe/table.ts";
 
