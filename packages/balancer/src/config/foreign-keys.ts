@@ -53,3 +53,20 @@ export function foreignKeys(key: string, known: readonly string[]): string | und
   const name = known.find((candidate) => ours[candidate]?.includes(plain) === true);
   return name === undefined ? undefined : `here it is called "${name}"`;
 }
+
+/** Values that others have for what is called otherwise here. */
+const ourWords: Readonly<Record<string, readonly string[]>> = {
+  leastOutstanding: ["leastconn", "leastconnections", "leastrequest", "leastrequests"],
+  roundRobin: ["rr", "weightedroundrobin", "wrr"],
+  p2c: ["poweroftwo", "randomtwo", "twochoices"],
+  ringHash: ["hash", "consistenthash", "consistent", "iphash", "sourceiphash", "ring"],
+  off: ["none", "never", "disabled", "false", "no"],
+  http1: ["http", "http11", "http/1.1", "h1"],
+  http2: ["h2", "h2c", "grpc"],
+};
+
+/** The word among `known` that means the same as `value` elsewhere. */
+export function foreignWord(value: string, known: readonly string[]): string | undefined {
+  const plain = value.toLowerCase().replace(/[-_ .]/g, "");
+  return known.find((candidate) => candidate.toLowerCase() === plain || ourWords[candidate]?.includes(plain) === true);
+}

@@ -3,8 +3,8 @@ import type { z } from "zod";
 import { nearest } from "./nearest.ts";
 import { error, type Finding, type Path } from "./problem.ts";
 import type { Remainder } from "./remainder.ts";
-import { foreignKeys } from "./foreign-keys.ts";
-import { schemaAt, view } from "./schema/walk.ts";
+import { foreignKeys, foreignWord } from "./foreign-keys.ts";
+import { schemaAt, view, type SchemaView } from "./schema/walk.ts";
 
 /** How the value at an (original) path may be shown, or what to call it where it may not. */
 export type Show = (path: Path) => { readonly text: string } | { readonly hidden: string };
@@ -33,10 +33,8 @@ function unknownKey(key: string, path: Path, where: Path, root: z.core.$ZodType)
   const shape = schema === undefined ? undefined : view(schema).shape;
   const known = shape?.kind === "map" ? Object.keys(shape.keys) : [];
   const inside = path.length === 0 ? "at the top" : "here";
-  return {
-    ...error([...where, key], `there is no key "${key}" ${inside}`, foreignKeys(key, known) ?? suggestion(key, known)),
-    atKey: true,
-  };
+  const hint = foreignKeys(key, known) ?? suggestion(key, known);
+  return { ...error([...where, key], `there is no key "${key}" ${inside}`, hint), atKey: true };
 }
 
 function suggestion(key: string, known: readonly string[]): string {
@@ -77,6 +75,8 @@ function wrongValue(
       "there is no value here",
       `give it a value, or remove the key; ${hint ?? "see docs/config.md"}`,
     );
+  const misplaced = belongsBelow(path, root, value);
+  if (misplaced !== undefined) return { ...error(where, misplaced.message, misplaced.hint), atKey: true };
   if ("hidden" in shown) return error(where, `${shown.hidden} is not ${noun}`, hint);
   if (issue.code === "custom") {
     const why = told(issue);
@@ -86,13 +86,48 @@ function wrongValue(
     return error(where, "the list is empty", "give it at least one item");
   if (issue.code === "too_big" && issue.origin === "string")
     return error(where, `the text is longer than ${String(issue.maximum)} characters`, "shorten it");
+  const bounds = outside(issue);
+  if (bounds !== undefined) return error(where, `${shown.text} is too ${bounds}`, hint);
   return error(
     where,
     `${shown.text} is not ${noun}`,
     closer(value, noun, seen?.shape.kind, issue.code === "invalid_type" ? issue.expected : "") ??
       word(issue, value) ??
-      hint,
+      hint ??
+      keysHint(seen),
   );
+}
+
+/** "large" and "small" for numbers that are only beyond their bounds. */
+function outside(issue: Issue): string | undefined {
+  if (issue.code === "too_big") return issue.origin === "string" || issue.origin === "array" ? undefined : "large";
+  return issue.code === "too_small" && issue.origin !== "string" && issue.origin !== "array" ? "small" : undefined;
+}
+
+/** A key of a pool that stands beside its pool: the slip of the space bar that YAML makes easiest. */
+function belongsBelow(
+  path: Path,
+  root: z.core.$ZodType,
+  value: unknown,
+): { readonly message: string; readonly hint: string } | undefined {
+  const [group, key, ...rest] = path;
+  if (group === undefined || typeof key !== "string" || rest.length > 0) return undefined;
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return undefined;
+  const record = schemaAt(root, [group]);
+  const shape = record === undefined ? undefined : view(record).shape;
+  const inner = shape?.kind === "record" ? view(shape.value).shape : undefined;
+  if (inner?.kind !== "map" || !Object.hasOwn(inner.keys, key)) return undefined;
+  const one = String(group).replace(/s$/, "");
+  return {
+    message: `"${key}" stands where the name of a ${one} is expected`,
+    hint: `indent it further, so that it stands below its ${one} and not beside it`,
+  };
+}
+
+function keysHint(seen: SchemaView | undefined): string | undefined {
+  if (seen?.shape.kind !== "map") return undefined;
+  const keys = Object.keys(seen.shape.keys);
+  return `write { ${keys[0] ?? "key"}: ... }; the keys are ${keys.join(", ")}`;
 }
 
 /** What a leaf of ours said in its own issue. */
@@ -108,7 +143,8 @@ function told(issue: Issue | undefined): { reason: string; hint: string | undefi
 
 function word(issue: Issue, value: unknown): string | undefined {
   if (issue.code !== "invalid_value" || typeof value !== "string") return undefined;
-  const near = nearest(value, issue.values.map(String));
+  const words = issue.values.map(String);
+  const near = foreignWord(value, words) ?? nearest(value, words);
   return near === undefined ? undefined : `did you mean "${near}"?`;
 }
 
@@ -123,13 +159,16 @@ function closer(value: unknown, noun: string, kind: string | undefined, expected
   }
   if (typeof value === "string" && noun.startsWith("a whole number") && /^\d+$/.test(value))
     return `write ${value} without quotes`;
-  if (typeof value === "string" && noun === "one of http, tcp, off" && value.startsWith("/")) {
+  if (typeof value === "string" && noun.startsWith("one of http, tcp") && value.startsWith("/")) {
     return `write readiness: { path: ${value} }`;
   }
   if (typeof value === "number" && noun === "an address") return `write 127.0.0.1:${value}`;
   if ((typeof value === "number" || typeof value === "boolean") && expected === "string")
     return `write "${String(value)}", in quotes`;
-  if (kind === "list") return "write a list: [a, b], or one item to a line, each after a -";
+  if (kind === "list")
+    return typeof value === "string" && /^[\w.:/-]{1,60}$/.test(value)
+      ? `write a list: [${value}]`
+      : "write a list: [a, b], or one item to a line, each after a -";
   if ((kind === "map" || kind === "record") && Array.isArray(value))
     return "remove the - or the brackets: this is a map of keys, not a list";
   return undefined;

@@ -5,13 +5,22 @@ import { checkHierarchy } from "./meaning/hierarchy.ts";
 import type { Meant } from "./meaning/meant.ts";
 import { checkPools } from "./meaning/pools.ts";
 import { checkReferences } from "./meaning/references.ts";
+import { checkRetries } from "./meaning/retries.ts";
 import { checkRoutes } from "./meaning/routes.ts";
 import { checkTies } from "./meaning/ties.ts";
 import type { Finding } from "./problem.ts";
 
 type Check = (meant: Meant) => Finding[];
 
-const checks: readonly Check[] = [checkAddresses, checkPools, checkRoutes, checkReferences, checkTies, checkHierarchy];
+const checks: readonly Check[] = [
+  checkAddresses,
+  checkPools,
+  checkRoutes,
+  checkRetries,
+  checkReferences,
+  checkTies,
+  checkHierarchy,
+];
 
 export function checkMeaning(meant: Meant): Finding[] {
   return checks.flatMap((check) => check(meant));

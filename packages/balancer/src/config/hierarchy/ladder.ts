@@ -91,7 +91,11 @@ function answering(context: Context): Section {
         note: longest.capped ? "cut short by timeouts.total" : "",
         state: "holds",
       },
-      { ...setting(context, "one try", room.limit, ["firstByte", "perTry", "total"]), ms: room.ms, less: room.less },
+      {
+        ...setting(context, "one try", room.limit, ["firstByte", "perTry", "total", "tries"]),
+        ms: room.ms,
+        less: room.less,
+      },
       setting(context, "application", "app", ["app"]),
       { ...setting(context, "downstream", "downstream", []), state: "last" },
     ],

@@ -16,7 +16,8 @@ export type RuleId =
   | "shutdown"
   | "shutdownDrain"
   | "ownGrace"
-  | "keepAlive";
+  | "keepAlive"
+  | "tries";
 
 /** Two numbers of a way that a rule compares. */
 export interface Compared {
@@ -262,5 +263,17 @@ export const rules: readonly Rule[] = [
     say: ({ keepAlive, idle }) =>
       `the application closes idle connections after ${ms(keepAlive)}, and the balancer uses them again for ${ms(idle)}`,
     why: "a request is sent at the moment in which the application closes: 502s with nothing in its log, the rarer the more traffic there is",
+  },
+  {
+    id: "tries",
+    compare: ({ perTry, total }) => (perTry === 0 || total === 0 ? null : { upper: total, lower: perTry }),
+    shorter: "warning",
+    equal: "warning",
+    lift: "total",
+    lowers: () => ["perTry"],
+    at: ["perTry", "total"],
+    say: ({ perTry, total }) =>
+      `timeouts.total ends everything after ${ms(total)}, so perTry (${ms(perTry)}) never ends a try`,
+    why: "what was meant to be tried again at another endpoint ends as 504 at the client",
   },
 ];

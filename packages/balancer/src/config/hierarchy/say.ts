@@ -37,9 +37,10 @@ const elsewhere: Readonly<Partial<Record<SettingName, readonly [longer: string, 
 /** "write pools.api.timeouts.firstByte: 26s; or, if clients can wait longer, pools.api.declared.client: 2m7s". */
 export function sayMends({ values }: Violation, mends: readonly Mend[]): string {
   const said = mends.map((mend) => {
-    const conditions = mend.flatMap(
-      ({ setting, value }) => elsewhere[setting]?.[value > values[setting] ? 0 : 1] ?? [],
-    );
+    const conditions = mend.flatMap(({ setting, value }) => {
+      const limits = setting === "total" && values.total === 0;
+      return elsewhere[setting]?.[value > values[setting] && !limits ? 0 : 1] || [];
+    });
     const changes = listed(mend.map((change) => `${formatPath(change.path)}: ${valueText(change)}`));
     return { condition: conditions.length === 0 ? "" : `if ${listed([...new Set(conditions)])}`, changes };
   });

@@ -9,7 +9,8 @@ const onHint = "write connect, reset, timeout, or a status from 400 to 599";
 function parseRetryOn(text: string): RetryOn | Misread {
   if (text === "connect" || text === "reset" || text === "timeout") return text;
   if (/^[45]\d\d$/.test(text)) return Number(text);
-  return { reason: "it is not something that can be tried again", hint: onHint };
+  if (/^[45]xx$/.test(text)) return { reason: "each status has to be meant", hint: "write them out: 502, 503, 504" };
+  return { reason: "it is neither a word for one nor a status", hint: onHint };
 }
 
 const retryOn = (
