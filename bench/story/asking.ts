@@ -62,7 +62,7 @@ export async function ask(options: AskingOptions): Promise<Asked> {
       if (post) failedPosts++;
       const kind = "status" in problem && problem.status !== undefined ? String(problem.status) : problem.kind;
       kinds[kind] = (kinds[kind] ?? 0) + 1;
-      if (examples.length < 5) examples.push(`${post ? "POST" : "GET"} ${problem.text}`);
+      if (examples.length < 5) examples.push(`${post ? "POST" : "GET"} ${problem.text.split("\r\n", 1)[0]}`);
     }
     connection?.close();
   };
