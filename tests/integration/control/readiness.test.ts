@@ -58,7 +58,12 @@ test("an endpoint that says 503 gets no requests until it is ready again; the re
 
 test("an endpoint is probed once, however many workers there are", async () => {
   const origin = switchable("a");
-  const pools = { app: { endpoints: [`127.0.0.1:${origin.port}`], readiness: { ...readiness, interval: "5s" } } };
+  const pools = {
+    app: {
+      endpoints: [`127.0.0.1:${origin.port}`],
+      readiness: { ...readiness, interval: "1h", fastInterval: "1h", timeout: "5s" },
+    },
+  };
   const program = await run(configFor(0, [], { pools, workers: 3 }));
   expect((await program.status()).workers.length).toBe(3);
   expect(origin.state.probes).toBe(1);

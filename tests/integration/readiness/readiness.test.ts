@@ -9,7 +9,7 @@ import { startApp, type App } from "./stage.ts";
 setDefaultTimeout(60_000);
 afterEach(cleanUp);
 
-const readiness = { path: "/readyz", interval: "100ms", timeout: "100ms", rise: 2, fall: 3 };
+const readiness = { path: "/readyz", interval: "300ms", fastInterval: "100ms", timeout: "300ms", rise: 2, fall: 3 };
 
 async function start(apps: readonly App[], pool: Record<string, unknown> = {}): Promise<[Running, string]> {
   const endpoints = apps.map(({ id }) => id);
@@ -233,7 +233,7 @@ test("the body decides where it is asked for, and a command where one is given",
     "-c",
     `[ "$PLIMSOLL_PORT" != ${two.port} ] || { test ! -e ${flag} || { echo sick; exit 9; }; }`,
   ];
-  const how = { command, interval: "200ms", timeout: "200ms", fall: 2 };
+  const how = { command, interval: "500ms", fastInterval: "100ms", timeout: "500ms", fall: 2 };
   program.configure(configFor(0, [], { pools: { app: { endpoints: apps.map(({ id }) => id), readiness: how } } }));
   expect((await program.admin("POST", "/reload")).status).toBe(200);
   await Bun.write(flag, "");
