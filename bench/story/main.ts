@@ -72,6 +72,7 @@ async function main(args: string[]): Promise<number> {
       `${availableParallelism()} cores, Linux ${release()}, Node ${nodeVersion()}.`,
     "All balancers stand before the same instances at the same time, with one worker or thread each, and their best configuration that",
     "we know: `bench/story/balancers/`. nginx (open source) has no readiness probes and no drain; its upstream keep-alive is set by hand.",
+    "A request that meets the closing of its kept connection counts as failed: browsers repeat a GET then, most other clients tell.",
   ];
   const text = reportText(above, versions, told);
   const whole = !values.quick && wanted === undefined;
