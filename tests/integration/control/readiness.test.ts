@@ -88,11 +88,17 @@ test("a reload that changes how a pool is probed takes nobody out for a moment",
 }, 20_000);
 
 test("endpoints added while running join after their first pass", async () => {
+  // With their full share at once: this is about whether they join, not how fast.
+  const pool = (ports: readonly number[]) => ({
+    endpoints: ports.map((port) => `127.0.0.1:${port}`),
+    readiness: { path: "/", interval: "1s", timeout: "1s" },
+    slowStart: "0s",
+  });
   const old = startOrigin("old").port;
-  const program = await run(configFor(0, [old]));
+  const program = await run(configFor(0, [], { pools: { app: pool([old]) } }));
   const port = await program.port();
   const added = startOrigin("new").port;
-  program.configure(configFor(0, [old, added]));
+  program.configure(configFor(0, [], { pools: { app: pool([old, added]) } }));
   expect((await program.admin("POST", "/reload")).json["changes"]).toEqual([
     `pool app: endpoint 127.0.0.1:${added} added`,
   ]);
