@@ -367,13 +367,11 @@ class RunningSupervisor implements Supervisor {
       });
     }
     this.#lastSockets = this.#sockets.all;
-    const changing = this.#running.close();
-    const stopping = this.#workers.stop(this.#hurried ? 0 : window);
-    // Nobody accepts any more. A socket that stayed open would take connections that nobody answers; without one they are
-    // refused at once, and whoever asks can go elsewhere.
-    await changing;
+    await this.#running.close();
+    // Before the workers close theirs: what nobody accepts must be refused at once, so that whoever asks can go elsewhere. The
+    // last to hold a socket must be who accepts from it: closed by somebody else, it resets what waits in its queue.
     this.#sockets.keep([]);
-    const orderly = await stopping;
+    const orderly = await this.#workers.stop(this.#hurried ? 0 : window);
     await this.#leave(orderly && !this.#hurried ? 0 : 1);
   }
 

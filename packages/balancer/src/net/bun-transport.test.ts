@@ -176,6 +176,32 @@ describe("listening", () => {
     expect(second).toThrow(new RegExp(`127\\.0\\.0\\.1:${first.port}.*in use.*ss -ltnp`));
   });
 
+  test("connections that wait in the queue when it is closed are accepted, and then no more", async () => {
+    const accepted: Connection[] = [];
+    const served = new Recorder();
+    const listener = listen((connection) => (accepted.push(connection), served));
+    const target = { kind: "tcp", host: "127.0.0.1", port: listener.port } as const;
+    // The kernel completes these at once; we have not looked yet.
+    const clients = Array.from({ length: 20 }, () => {
+      const seen = new Recorder();
+      const connection = transport.connect(target, seen);
+      cleanups.push(() => connection.reset());
+      return seen;
+    });
+    listener.close();
+    expect(listener.open).toBe(true);
+    while (accepted.length < 20) await passed(1);
+    while (listener.open) await passed(1);
+    for (const connection of accepted) say(connection, "welcome");
+    await Promise.all(clients.map((seen) => seen.until(() => seen.text === "welcome")));
+    expect(clients.filter((seen) => seen.events.includes("close"))).toEqual([]);
+    const late = new Recorder();
+    transport.connect(target, late);
+    await late.seen("close");
+    expect(late.reason).toBe("refused");
+    for (const connection of accepted) connection.reset();
+  });
+
   test("after close no new connection, but the accepted go on", async () => {
     const { near, far } = await pair();
     cleanups.shift()!();

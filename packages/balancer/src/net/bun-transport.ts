@@ -6,7 +6,7 @@ import type { Address, Connection, ConnectionHandler, Listener, ListenOptions, T
 import { BunConnection, nobody, socketEvents, type ConnectionHost, type RawSocket } from "./bun-connection.ts";
 import { startConnect } from "./connecting-socket.ts";
 import { DescriptorGate } from "./descriptor-gate.ts";
-import { closeFd, duplicate, errno, errnoName, systemError } from "./libc.ts";
+import { closeFd, connectionsWait, duplicate, errno, errnoName, systemError } from "./libc.ts";
 import { Lingering } from "./lingering.ts";
 import { listeningPort, openListeningSocket, removeSocketFile } from "./listening-socket.ts";
 import { addressText } from "./socket-address.ts";
@@ -77,6 +77,9 @@ export function createBunTransport(options: BunTransportOptions = {}): Transport
   };
 }
 
+/** How often, about a millisecond apart, connections that wait are accepted before a socket is closed whatever waits. */
+const closingTurns = 50;
+
 const unixTarget = { host: "", port: 0 };
 
 function listen(
@@ -122,15 +125,30 @@ function listen(
   start();
   const door = { open: start, shut: stop };
   gate.add(door);
-  let closed = false;
+  let closing = false;
+  let open = true;
+  /** The queue is looked at once more after accepting has stopped, so that only one system call's time is left to chance. */
+  const tryClose = (turnsLeft: number): void => {
+    if (!connectionsWait(fd)) stop();
+    if (turnsLeft > 0 && connectionsWait(fd)) {
+      if (accepting === undefined) start();
+      setTimeout(tryClose, 1, turnsLeft - 1);
+      return;
+    }
+    stop();
+    closeFd(fd);
+    open = false;
+  };
   return {
     port: listeningPort(fd),
+    get open() {
+      return open;
+    },
     close(): void {
-      if (closed) return;
-      closed = true;
+      if (closing) return;
+      closing = true;
       gate.delete(door);
-      stop();
-      closeFd(fd);
+      tryClose(accepting === undefined ? 0 : closingTurns);
       if (!inherited && address.kind === "unix") removeSocketFile(address.path);
     },
   };

@@ -122,6 +122,7 @@ export function closeFd(fd: number): void {
 
 const queued = new Int32Array(1);
 const polled = new Int32Array(2);
+const pollIn = 0x01;
 /** POLLERR, POLLHUP and POLLRDHUP: reset, closed, or the peer sent FIN. The last is another bit on no machine we run on. */
 const goneBits = 0x08 | 0x10 | 0x2000;
 
@@ -131,6 +132,13 @@ export function peerGone(fd: number): boolean {
   // struct pollfd: int fd, short events, short revents; little-endian.
   polled[1] = goneBits & 0xffff;
   return libc.poll(polled, 1, 0) > 0 && ((polled[1]! >>> 16) & goneBits) !== 0;
+}
+
+/** Whether connections wait in a listening socket's queue. */
+export function connectionsWait(fd: number): boolean {
+  polled[0] = fd;
+  polled[1] = pollIn;
+  return libc.poll(polled, 1, 0) > 0 && ((polled[1]! >>> 16) & pollIn) !== 0;
 }
 
 /** Bytes in a socket's send queue that the peer has not acknowledged; -1 when it cannot be known. */

@@ -70,8 +70,13 @@ export interface Connection {
 /** A listening socket. */
 export interface Listener {
   readonly port: number;
-  /** Stops accepting; accepted connections go on. */
+  /**
+   * Stops accepting; accepted connections go on. Connections that wait in the socket's queue are still accepted, for a moment
+   * if need be: closed under them they would be reset.
+   */
   close(): void;
+  /** Whether connections may still be accepted: until `close`, and while those that waited then are. */
+  readonly open: boolean;
 }
 
 /** Where to accept: a fresh socket, or one inherited from the supervisor. */

@@ -110,9 +110,13 @@ export function createEngine(options: EngineOptions): Engine {
     listeners.delete(name);
     state.closing = true;
     state.socket?.close();
-    state.socket = null;
     for (const session of sessionsOf(state)) session.wind();
-    if (state.open > 0) leaving.add(state);
+    if (!over(state)) leaving.add(state);
+  }
+
+  /** Nothing is open there, and nothing comes any more. */
+  function over(state: ListenerState): boolean {
+    return state.open === 0 && state.socket?.open !== true;
   }
 
   function accept(state: ListenerState, connection: Connection): ConnectionHandler {
@@ -125,7 +129,10 @@ export function createEngine(options: EngineOptions): Engine {
       return connection.handler;
     }
     cells[state.cells + ListenerCell.open]!++;
-    return new ClientSession(context, state, connection, "http");
+    const session = new ClientSession(context, state, connection, "http");
+    // It waited in the queue while the listener was closed: it has one request, and a moment for it.
+    if (leaving.has(state)) session.wind();
+    return session;
   }
 
   function count(of: (state: ListenerState) => number): number {
@@ -165,7 +172,7 @@ export function createEngine(options: EngineOptions): Engine {
       if (removed.length > 0) removed = removed.filter((pool) => pool.unfinished);
       // What left a queue, served or timed out, has written: no event of the network follows that would send it.
       settle();
-      for (const state of leaving) if (state.open === 0) leaving.delete(state);
+      for (const state of leaving) if (over(state)) leaving.delete(state);
       if (stopping === null) return;
       if (now >= stopping.at) for (const state of leaving) for (const session of sessionsOf(state)) session.cut();
       if (leaving.size === 0) {
