@@ -16,8 +16,8 @@ export class Worker implements Home {
   pool: Pool;
   alive = true;
   /** Who was allowed, and who withdrawn, when the rotation was last looked at. */
-  #allowed: ReadonlySet<Endpoint> = new Set();
-  #withdrawn: ReadonlySet<Endpoint> = new Set();
+  #allowed: readonly Endpoint[] = [];
+  #withdrawn: readonly Endpoint[] = [];
   readonly #context: PoolContext;
   #stopTicking: () => void = () => {};
 
@@ -83,14 +83,14 @@ export class Worker implements Home {
   #look(): void {
     const now = this.scene.agenda.now;
     const { endpoints } = this.pool;
-    this.#allowed = new Set(endpoints.filter((one) => one.fullWeight > 0 && one.stateAllows(now)));
-    this.#withdrawn = new Set(endpoints.filter((one) => one.withdrawn()));
+    this.#allowed = endpoints.filter((one) => one.fullWeight > 0 && one.stateAllows(now));
+    this.#withdrawn = endpoints.filter((one) => one.withdrawn());
   }
 
   /** Allowed, and known to be. */
   #certain(): Endpoint[] {
     const now = this.scene.agenda.now;
-    return [...this.#allowed].filter((one) => one.stateAllows(now));
+    return this.#allowed.filter((one) => one.stateAllows(now));
   }
 
   #judge(endpoint: Endpoint, avoid: Endpoint | null): void {
@@ -99,8 +99,8 @@ export class Worker implements Home {
     trace.must(this.pool.endpoints.includes(endpoint), () => `${name}, which is not in the pool`);
     trace.must(endpoint.fullWeight > 0, () => `${name}, which has no weight`);
     trace.must(endpoint.hasRoom(), () => `${name}, which is full`);
-    trace.must(!(endpoint.withdrawn() && this.#withdrawn.has(endpoint)), () => `${name}, which is withdrawn`);
-    if (endpoint.stateAllows(agenda.now) || this.#allowed.has(endpoint)) return;
+    trace.must(!(endpoint.withdrawn() && this.#withdrawn.includes(endpoint)), () => `${name}, which is withdrawn`);
+    if (endpoint.stateAllows(agenda.now) || this.#allowed.includes(endpoint)) return;
     const better = this.#certain().find((one) => one !== avoid);
     trace.must(better === undefined, () => `${name}, which is out, although ${better?.id} is usable`);
     trace.must(
@@ -141,13 +141,11 @@ export class Worker implements Home {
   /** Counts that belong together. */
   verify(): void {
     const { table, trace } = this.scene;
-    const counts = new Map<number, number>();
-    for (const { endpoint } of this.running) {
-      if (endpoint !== null) counts.set(endpoint.slot, (counts.get(endpoint.slot) ?? 0) + 1);
-    }
+    const counts = this.scene.sites.map(() => 0);
+    for (const { endpoint } of this.running) if (endpoint !== null) counts[endpoint.slot]!++;
     for (let slot = 0; slot < this.scene.sites.length; slot++) {
       const cell = table.cells[table.endpoint(this.row, slot) + EndpointCell.inFlight]!;
-      const real = counts.get(slot) ?? 0;
+      const real = counts[slot]!;
       trace.must(cell === real, () => `worker ${this.row} counts ${cell} in flight in slot ${slot}, and it is ${real}`);
     }
     trace.must(

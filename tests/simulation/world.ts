@@ -18,7 +18,7 @@ import { Worker } from "./worker.ts";
 
 /** Ms of trouble, and of the time after it in which all get well: the longest ejection and the slowest start fit in. */
 const troubled = 60_000;
-const healing = 420_000;
+const healing = 390_000;
 /** Ms after the trouble from which a failing URL must not eject anybody. */
 const settled = 90_000;
 
@@ -187,7 +187,7 @@ class World {
   #heal(): void {
     this.#trouble = false;
     // There is a lot of time to pass and little to see in it.
-    for (const worker of this.#workers) worker.tickEvery(100);
+    for (const worker of this.#workers) worker.tickEvery(250);
     for (const site of this.scene.sites) site.manner = "well";
     for (const { id } of this.#plan.endpoints) this.#states.ask(this.#plan.name, id, "ready", "all is well");
   }
