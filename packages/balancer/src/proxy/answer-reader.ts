@@ -82,7 +82,7 @@ export class AnswerReader {
     this.#held.add(bytes, 0, bytes.length);
     if (!worth && this.#held.length < answerLimits.headBytes) return;
     const held = this.#held.take();
-    this.#read(held, 0, this.#held.length);
+    this.#read(held, this.#held.from, this.#held.to);
   }
 
   /** Nothing more is wanted. */

@@ -126,7 +126,7 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
     const { length } = bytes;
     this.#context.cells[this.#state.cells + ListenerCell.bytesIn]! += length;
     if (this.#phase === Phase.closing) return;
-    if (this.#held.empty) this.#read(bytes, 0, length);
+    if (this.#held.empty) this.#read(bytes, 0, length, false);
     else {
       const whole = this.#phase !== Phase.head || mayComplete(bytes, 0, length);
       this.#held.add(bytes, 0, length);
@@ -238,7 +238,7 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
     if (from < to) tunnel.upstream.pass(bytes, from, to);
     if (!this.#held.empty) {
       const ahead = this.#held.take();
-      tunnel.client.pass(ahead, 0, this.#held.length);
+      tunnel.client.pass(ahead, this.#held.from, this.#held.to);
     }
     settle();
     this.#resume();
@@ -254,7 +254,8 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
 
   // Reading
 
-  #read(bytes: Uint8Array, from: number, to: number): void {
+  /** `own`: the bytes were held, and are not the network's. */
+  #read(bytes: Uint8Array, from: number, to: number, own: boolean): void {
     let at = from;
     this.#reading = true;
     while (at < to) {
@@ -279,14 +280,15 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
     this.#reading = false;
     this.exchange.requestFlush();
     if (at >= to || this.#phase >= Phase.closing) return;
-    this.#held.add(bytes, at, to);
+    if (own) this.#held.putBack(bytes, at, to);
+    else this.#held.add(bytes, at, to);
     if (this.#phase === Phase.body || this.outbox.blocked || this.#held.length > mostAhead) this.#pause();
   }
 
   #readHeld(): void {
     if (this.#held.empty || this.#reading) return;
     const bytes = this.#held.take();
-    this.#read(bytes, 0, this.#held.length);
+    this.#read(bytes, this.#held.from, this.#held.to, true);
     // Its FIN may have come while this request waited behind another.
     if (this.#peerEnded) this.#nothingMoreComes();
   }

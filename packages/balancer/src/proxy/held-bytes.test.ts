@@ -4,7 +4,7 @@ import { HeldBytes } from "./held-bytes.ts";
 
 function taken(held: HeldBytes): string {
   const bytes = held.take();
-  return Buffer.from(bytes.subarray(0, held.length)).toString("latin1");
+  return Buffer.from(bytes.subarray(held.from, held.to)).toString("latin1");
 }
 
 describe("held bytes", () => {
@@ -40,8 +40,25 @@ describe("held bytes", () => {
     expect(taken(held)).toBe("");
   });
 
+  test("what is given back is not copied while it is most of the buffer, and a small rest does not keep the buffer", () => {
+    const held = new HeldBytes();
+    held.add(Buffer.alloc(4096, "a"), 0, 4096);
+    const bytes = held.take();
+    held.putBack(bytes, 40, 4096);
+    expect(held.take()).toBe(bytes);
+    held.putBack(bytes, 4000, 4096);
+    const rest = held.take();
+    expect(rest.length).toBeLessThan(4096);
+    expect(Buffer.from(rest.subarray(held.from, held.to)).toString()).toBe("a".repeat(96));
+  });
+
   test("any adds and takes behave as a string does", () => {
-    const step = fc.oneof(fc.string({ maxLength: 3_000, unit: "binary-ascii" }), fc.constantFrom(null, undefined));
+    const step = fc.oneof(
+      fc.string({ maxLength: 3_000, unit: "binary-ascii" }),
+      fc.constantFrom(null, undefined),
+      // That many bytes are used up, and the others given back.
+      fc.nat(3_000),
+    );
     fc.assert(
       fc.property(fc.array(step, { maxLength: 20 }), (steps) => {
         const held = new HeldBytes();
@@ -53,6 +70,12 @@ describe("held bytes", () => {
           } else if (one === undefined) {
             held.clear();
             model = "";
+          } else if (typeof one === "number") {
+            if (one >= model.length) continue;
+            const bytes = held.take();
+            held.putBack(bytes, held.from + one, held.to);
+            model = model.slice(one);
+            expect(held.length).toBe(model.length);
           } else {
             held.add(Buffer.from(one, "latin1"), 0, one.length);
             model += one;

@@ -4,35 +4,53 @@ import { copyBytes, roundUp } from "../base/bytes.ts";
 
 export class HeldBytes {
   #bytes: Uint8Array | null = null;
-  length = 0;
+  /** What counts of the buffer: [from, to). */
+  from = 0;
+  to = 0;
 
   get empty(): boolean {
     return this.#bytes === null;
   }
 
-  add(bytes: Uint8Array, from: number, to: number): void {
-    const held = this.#bytes;
-    const length = held === null ? 0 : this.length;
-    const needed = length + (to - from);
-    if (held === null || needed > held.length) {
-      const grown = Buffer.allocUnsafeSlow(roundUp(needed));
-      if (held !== null) copyBytes(grown, 0, held, 0, length);
-      this.#bytes = grown;
-    }
-    this.length = copyBytes(this.#bytes as Uint8Array, length, bytes, from, to);
+  get length(): number {
+    return this.to - this.from;
   }
 
-  /** Takes everything out; `length` says how much of it counts until something is added again. */
+  add(bytes: Uint8Array, from: number, to: number): void {
+    const held = this.#bytes;
+    if (held === null) this.from = this.to = 0;
+    if (held === null || this.to + (to - from) > held.length) {
+      const grown = Buffer.allocUnsafeSlow(roundUp(this.length + (to - from)));
+      if (held !== null) copyBytes(grown, 0, held, this.from, this.to);
+      this.to -= this.from;
+      this.from = 0;
+      this.#bytes = grown;
+    }
+    this.to = copyBytes(this.#bytes as Uint8Array, this.to, bytes, from, to);
+  }
+
+  /** Takes everything out; `from` and `to` say what of it counts until something is added again. */
   take(): Uint8Array {
     const bytes = this.#bytes ?? nothing;
-    if (this.#bytes === null) this.length = 0;
+    if (this.#bytes === null) this.from = this.to = 0;
     this.#bytes = null;
     return bytes;
   }
 
+  /**
+   * Gives back what `take` gave and is not used yet, uncopied: thousands of requests that came in one piece would else each
+   * cost a copy of all that follow. The rest of a large piece is copied after all, so that half a head does not hold it.
+   */
+  putBack(bytes: Uint8Array, from: number, to: number): void {
+    if ((to - from) * 4 < bytes.length) return this.add(bytes, from, to);
+    this.#bytes = bytes;
+    this.from = from;
+    this.to = to;
+  }
+
   clear(): void {
     this.#bytes = null;
-    this.length = 0;
+    this.from = this.to = 0;
   }
 }
 
