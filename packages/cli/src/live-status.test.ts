@@ -1,5 +1,9 @@
 import { expect, test } from "bun:test";
 import type { EndpointStatus, Status } from "@plimsoll/balancer/src/control/status.ts";
+import { ladderOf } from "@plimsoll/balancer/src/config/hierarchy/ladder.ts";
+import { waysOf } from "@plimsoll/balancer/src/config/hierarchy/ways.ts";
+import { planForUp } from "@plimsoll/balancer/src/config/up.ts";
+import type { LadderStatus } from "@plimsoll/balancer/src/control/ladder-status.ts";
 import { renderStatus } from "./live-status.ts";
 
 function endpoint(over: Partial<EndpointStatus>): EndpointStatus {
@@ -20,8 +24,19 @@ function endpoint(over: Partial<EndpointStatus>): EndpointStatus {
   } as EndpointStatus;
 }
 
+const unknownHierarchy: LadderStatus = {
+  ladders: [],
+  more: 0,
+  observed: { p50: null, p99: null, longest: null, idle: null },
+  contradictions: [],
+};
+
 /** Only what is shown of a pool. */
-function shown(endpoints: readonly EndpointStatus[], failsOpen = false): string {
+function shown(
+  endpoints: readonly EndpointStatus[],
+  failsOpen = false,
+  hierarchy: LadderStatus = unknownHierarchy,
+): string {
   const drain = { configured: 30_000, window: 30_000, longestSeen: 0 };
   return renderStatus({
     version: "0.1.0",
@@ -30,7 +45,7 @@ function shown(endpoints: readonly EndpointStatus[], failsOpen = false): string 
     workers: [],
     listeners: [],
     leaving: [],
-    pools: [{ name: "api", drain, endpoints, failsOpen }],
+    pools: [{ name: "api", drain, endpoints, failsOpen, hierarchy }],
   } as unknown as Status);
 }
 
@@ -58,4 +73,20 @@ test("a probe that says something else than the state is told, before it changes
 test("a pool that fails open says so", () => {
   expect(shown([endpoint({ state: "unready" })], true)).toContain("\nFAILS OPEN: nobody is ready");
   expect(shown([endpoint({ state: "unready" })])).not.toContain("FAILS OPEN");
+});
+
+test("the timeout hierarchy is told as it is set and as it was observed", () => {
+  const plan = planForUp({ port: 8080, endpoints: [] });
+  const pools = plan.pools.map(({ pool }) => ({
+    ...pool,
+    declared: { ...pool.declared, client: 90_000, app: 20_000 },
+  }));
+  const ladders = waysOf({ ...plan, pools }).map((way) => ladderOf(way, null));
+  const observed = { p50: 12.3, p99: 340, longest: 41_000, idle: 4_000 };
+  const text = shown([], false, { ladders, more: 2, observed, contradictions: ["it took longer"] });
+  expect(text).toContain("\ntimeouts: client 1m30s > balancer 1m26s > one try 1m > application 20s\n");
+  expect(text).toContain("\ntimeouts of 2 more routes: with --json\n");
+  expect(text).toContain("\nobserved: p50 12.3 ms, p99 340 ms; longest lately 41s; connections rest 4s at most\n");
+  expect(text).toContain("\n! it took longer\n");
+  expect(shown([])).not.toContain("observed");
 });

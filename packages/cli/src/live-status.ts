@@ -82,7 +82,7 @@ function hierarchyLines({ ladders, more, observed, contradictions }: Status["poo
   if (left > 0) lines.push(`timeouts of ${left} more routes: with --json`);
   const seen = [
     ...(p50 === null || p99 === null ? [] : [`p50 ${p50} ms, p99 ${p99} ms`]),
-    ...(longest === null ? [] : [`longest lately ${longest} ms`]),
+    ...(longest === null ? [] : [`longest lately ${longest < 1000 ? `${longest} ms` : formatDuration(longest)}`]),
     ...(idle === null ? [] : [`connections rest ${formatDuration(Math.floor(idle))} at most`]),
   ];
   if (seen.length > 0) lines.push(`observed: ${seen.join("; ")}`);
