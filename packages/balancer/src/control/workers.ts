@@ -140,9 +140,13 @@ export class Workers {
       const process = row.process;
       if (process === null || !row.serving) return;
       if (!prepared.includes(process)) {
-        // It did not answer in time. What it would do with a commit is unknown, so another takes its place.
-        process.kill();
-        return;
+        // It came up, with what ran before, while the others prepared, or it did not answer in time. It may have connections
+        // already, so it is asked again; if it does not answer now, what it would do is unknown, and another takes its place.
+        const late = await process.prepare(next, next.sockets, patience);
+        if (!late.ok) {
+          process.kill();
+          return;
+        }
       }
       const result = await process.commit(next.generation, next.sockets, patience);
       if (result.ok) return;
