@@ -17,7 +17,7 @@ const leastWatched = 10_000;
 const enoughSlowness = 5;
 /** What is slower by less than this, ms, harms nobody. */
 const leastSlower = 100;
-/** A share of failures is judged only while there are any: so long, ms, after the last one. */
+/** Failures are judged only while there are any: so long, ms, after the last one. */
 const currentTrouble = 10_000;
 /** Time of nothing but refusals, ms, after which it is more than a restart. */
 const longRefusal = 10_000;
@@ -63,9 +63,9 @@ export function judge(
 ): Judgement | null {
   if (peers.size < 2) return null;
   return (
-    judgeRun(conduct, plan) ??
+    // It may have got well while there was no place to put it out, or nobody may have asked it since.
+    (now - conduct.failedAt > currentTrouble ? null : (judgeRun(conduct, plan) ?? judgeShare(conduct, peers))) ??
     (probed ? null : judgeRefusals(conduct, plan, now)) ??
-    judgeShare(conduct, peers, now) ??
     judgeLatency(conduct, peers, plan, now)
   );
 }
@@ -93,9 +93,7 @@ function judgeRefusals(
   return { ground: "refused", reason, weight: 1e6, unreachable: true };
 }
 
-function judgeShare({ recent, failedAt }: Conduct, peers: Peers, now: number): Judgement | null {
-  // It may have got well while there was no place to put it out.
-  if (now - failedAt > currentTrouble) return null;
+function judgeShare({ recent }: Conduct, peers: Peers): Judgement | null {
   const own = { tries: tries(recent.sums), bad: bad(recent.sums) };
   if (own.tries < leastTries || own.bad < leastBad) return null;
   const others = peers.othersAlike(recent);

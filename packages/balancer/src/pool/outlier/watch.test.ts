@@ -154,6 +154,22 @@ describe("one endpoint of four", () => {
   });
 });
 
+test("what is over is not judged later, however long its peers go on well or a place is waited for", () => {
+  const few = new Stage(2);
+  few.run(1, (slot) => (slot === 0 ? { connects: 5 } : { good: 2 }));
+  few.run(200, (slot) => (slot === 0 ? {} : { good: 1 }));
+  expect(few.log).toEqual([]);
+  const late = new Stage(4);
+  late.run(1, (slot) => (slot < 2 ? { errors: 20 } : fine));
+  late.run(10, (slot) => (slot === 2 ? { good: 6, errors: 4 } : fine));
+  late.run(17, () => fine);
+  expect(late.out).toEqual(new Set([0, 1]));
+  // A place becomes free while the third still has its failures in the window.
+  late.members[0]!.willing = false;
+  late.run(4, () => fine);
+  expect(late.out.has(2)).toBe(false);
+});
+
 describe("the time out", () => {
   test("grows with each ejection up to the longest, and shrinks with good conduct", () => {
     const stage = new Stage(4);
