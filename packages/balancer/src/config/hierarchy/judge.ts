@@ -114,10 +114,11 @@ function withBase({ ways, byKey }: Pick<Hierarchy, "ways" | "byKey">, base: Chan
  */
 export function mendsOf(violation: Violation, hierarchy: Hierarchy): Mend[] {
   const { rule, values } = violation;
-  const mends = [
-    ...rule.lowers(values).map((setting) => search(violation, hierarchy, setting, "lower")),
-    search(violation, hierarchy, rule.lift, "raise"),
-  ]
+  const raised = search(violation, hierarchy, rule.lift, "raise");
+  const lowered = rule.lowers(values).map((setting) => search(violation, hierarchy, setting, "lower"));
+  // What waits too shortly is made to wait longer, unless that is for somebody else to do.
+  const found = declaredSettings.has(rule.lift) ? [...lowered, raised] : [raised, ...lowered];
+  const mends = found
     .filter((mend) => mend !== null)
     .filter((mend) => judgeAfter(mend, hierarchy).every((each) => sharedKey(each) !== sharedKey(violation)));
   return mends.sort((a, b) => outside(a) - outside(b)).slice(0, mostMends);

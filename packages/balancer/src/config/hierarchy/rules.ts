@@ -142,7 +142,7 @@ export const rules: readonly Rule[] = [
     shorter: "error",
     equal: "error",
     lift: "perTry",
-    lowers: (values) => (values.app > 0 ? ["connect", "app"] : ["connect", "downstream"]),
+    lowers: (values) => (values.app > 0 ? ["app"] : ["downstream"]),
     at: ["app", "downstream"],
     say: sayRoom("perTry"),
     why: abandoned,

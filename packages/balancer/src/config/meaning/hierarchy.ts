@@ -17,7 +17,10 @@ export function checkHierarchy({ plan, isWritten, original }: Meant): Finding[] 
     const found = index < mostMended ? mendsOf(violation, hierarchy) : [];
     const mends = found.map((mend) => mend.map((change) => ({ ...change, path: original(change.path) })));
     const { path, pointed } = placeOf(violation, isWritten);
-    const where = pointed ? "" : ` (${formatPath(original(way.path))})`;
+    // A split leads to several pools, each with windows of its own.
+    const split = ways.some((other) => other !== way && formatPath(other.path) === formatPath(way.path));
+    const names = [...(pointed ? [] : [formatPath(original(way.path))]), ...(split ? [`pool ${way.pool}`] : [])];
+    const where = names.length === 0 ? "" : ` (${names.join(", ")})`;
     return {
       severity,
       path,
