@@ -225,7 +225,9 @@ export class Drains {
   #write(endpoint: EndpointPlan, from: number, until: number): void {
     const { cells } = this.#needs.table;
     const at = this.#needs.table.state(endpoint.slot);
-    // The end first: a worker that reads between the two stores must not see a drain that is long over.
+    // A worker may read between the two stores and must never see a drain whose window is over: when one begins or changes
+    // its end is written first, when it ends its beginning goes first.
+    if (from === 0) cells[at + StateCell.drainFrom] = 0;
     cells[at + StateCell.drainUntil] = until;
     cells[at + StateCell.drainFrom] = from;
   }
