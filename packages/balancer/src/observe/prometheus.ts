@@ -344,6 +344,20 @@ function endpoints(page: Page, { table, pools: all }: MetricsView): void {
     page.family(name, type, help);
     each((labels, slot) => page.sample(name, labels, table.sum(table.endpoint(0, slot) + cell)));
   }
+  const keepAlive = "plimsoll_endpoint_keep_alive_seconds";
+  page.family(
+    keepAlive,
+    "gauge",
+    "Rest after which a connection is not used again, as learned; the least of all workers', 0 if unknown.",
+  );
+  each((labels, slot) => {
+    let least = 0;
+    for (let row = 0; row < table.shape.workers; row++) {
+      const learned = table.cells[table.endpoint(row, slot) + EndpointCell.keepAlive] ?? 0;
+      if (learned > 0 && (least === 0 || learned < least)) least = learned;
+    }
+    page.sample(keepAlive, labels, least / 1000);
+  });
   page.family("plimsoll_endpoint_answers_total", "counter", "Answers of the endpoint, by class of status.");
   each((labels, slot) => {
     for (let kind = 2; kind <= 5; kind++) {

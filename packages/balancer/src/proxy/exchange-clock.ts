@@ -29,8 +29,12 @@ export class ExchangeClock {
 
   /** Ms left for the try that is under way, by the nearest of its limits; -1 = no limit. */
   get left(): number {
-    const at = nearest(this.#endAt, this.#tryAt);
-    return at === 0 ? -1 : Math.max(0, Math.floor(at - this.#wheel.now));
+    return this.#until(nearest(this.#endAt, this.#tryAt));
+  }
+
+  /** Ms left for another try that begins now and has `ms` for itself (0 = no limit). */
+  leftBeside(ms: number): number {
+    return this.#until(nearest(this.#endAt, ms === 0 ? 0 : this.#wheel.now + ms));
   }
 
   /** The exchange ends in `ms` at the latest, and `fault` is why; the shortest of several counts. */
@@ -63,6 +67,10 @@ export class ExchangeClock {
   clear(): void {
     this.#endAt = this.#tryAt = this.#hedgeAt = 0;
     this.#wheel.disarm(this.#timer);
+  }
+
+  #until(at: number): number {
+    return at === 0 ? -1 : Math.max(0, Math.floor(at - this.#wheel.now));
   }
 
   #arm(): void {

@@ -44,6 +44,13 @@ describe("a hedge", () => {
     expectQuiet(stage);
   });
 
+  test("is told the time that is left for it, not what is left for the first try", () => {
+    const timeouts = { ...poolPlan().timeouts, perTry: 400, total: 1_000 };
+    const { stage } = hedged(stageWith({}, { timeouts, deadlineHeader: "x-request-deadline" }));
+    const told = [0, 1].map((index) => /x-request-deadline: (\d+)/.exec(stage.origin(index).text)?.[1]);
+    expect(told).toEqual(["400", "400"]);
+  });
+
   test("that is slower is cancelled", () => {
     const { stage, client } = hedged();
     stage.origin(0).send(answer("first"));

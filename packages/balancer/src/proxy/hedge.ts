@@ -13,8 +13,8 @@ import { sendTry, takeUpstream } from "./upstream-try.ts";
 
 /** The exchange, as its hedge knows it. */
 export interface HedgeOwner {
-  /** Lines of this try's own in its head. */
-  tryLines(attempt: number): string;
+  /** Lines of its own in its head. */
+  hedgeLines(attempt: number): string;
   /** Its answer begins. */
   hedgeAnswered(bytes: Uint8Array, head: AnswerHead): void;
   /** It is over without an answer, and has let go of its endpoint. */
@@ -90,7 +90,7 @@ export class Hedge implements AnswerSink {
 
   #send(): void {
     this.sentAt = this.#context.clock.now();
-    sendTry(this.upstream, this.#head, this.#method, false, this.#owner.tryLines(this.attempt));
+    sendTry(this.upstream, this.#head, this.#method, false, this.#owner.hedgeLines(this.attempt));
     this.upstream.requestSent();
   }
 }

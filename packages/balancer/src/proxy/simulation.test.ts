@@ -38,11 +38,14 @@ class SimulatedClient {
   /** What follows an upgrade, if it is granted. */
   tunnel = "";
   resetItself = false;
+  /** It asks, and never reads on. */
+  readonly #deaf: boolean;
   #pieces: string[] = [];
 
   constructor(stage: Stage, chance: Chance, name: string) {
     this.peer = stage.client(chance() < 0.2 ? "10.0.0.1" : "192.0.2.7");
-    if (chance() < 0.4) this.peer.room = between(chance, 0, 400);
+    this.#deaf = chance() < 0.2;
+    if (chance() < 0.4 || this.#deaf) this.peer.room = between(chance, 0, 400);
     let bytes = "";
     const requests = between(chance, 0, 4);
     for (let i = 0; i < requests; i++) {
@@ -97,8 +100,9 @@ class SimulatedClient {
     if (what < 0.6) {
       const piece = this.#pieces.shift();
       if (piece !== undefined) this.peer.send(piece);
-    } else if (what < 0.92) this.peer.take(between(chance, 0, 3_000));
-    else if (what < 0.96) {
+    } else if (what < 0.92) {
+      if (!this.#deaf) this.peer.take(between(chance, 0, 3_000));
+    } else if (what < 0.96) {
       if (this.done || chance() < 0.2) this.peer.end();
     } else if (what < 0.975) {
       this.resetItself = true;
@@ -276,7 +280,7 @@ function plan(chance: Chance): EnginePlan {
     limits: {
       inFlight: oneOf(chance, [0, 0, 1, 2]),
       queue: oneOf(chance, [0, 1, 5]),
-      queueTimeout: oneOf(chance, [250, 1_000]),
+      queueTimeout: oneOf(chance, [50, 100, 1_000]),
     },
     keepAlive: { maxIdle: oneOf(chance, [0, 1, 4]), idle: 1_000, maxRequests: oneOf(chance, [0, 0, 2]) },
     balance: oneOf(chance, ["roundRobin", "p2c", "leastOutstanding"]),

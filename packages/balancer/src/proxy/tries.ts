@@ -245,11 +245,8 @@ export class Tries implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
 
   // HedgeOwner
 
-  tryLines(attempt: number): string {
-    const lines = attempt > 1 ? `X-Plimsoll-Attempt: ${attempt}\r\n` : "";
-    const left = this.#clock?.left ?? -1;
-    const field = left < 0 ? null : (this.destination as Destination).deadline;
-    return field === null ? lines : lines + field.line(left);
+  hedgeLines(attempt: number): string {
+    return this.#lines(attempt, (this.#clock as ExchangeClock).leftBeside(this.destination?.timeouts.perTry ?? 0));
   }
 
   hedgeAnswered(bytes: Uint8Array, head: AnswerHead): void {
@@ -384,7 +381,7 @@ export class Tries implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
     const destination = this.destination as Destination;
     owner.stage = Stage.sending;
     const plain = this.attempts === 1 && !destination.timed;
-    const lines = plain ? "" : this.tryLines(this.attempts);
+    const lines = plain ? "" : this.#lines(this.attempts, this.#clock?.left ?? -1);
     sendTry(upstream, this.head as HeadBuffer, owner.method, this.#upgrade, lines);
     if (!owner.requestDone) {
       // While the body is under way, its own rungs watch over it.
@@ -393,6 +390,13 @@ export class Tries implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
     }
     this.sentAt = this.startedAt;
     upstream.requestSent();
+  }
+
+  /** What only this try has in its head: which one it is, and the ms that are left for it (-1 = no limit). */
+  #lines(attempt: number, left: number): string {
+    const lines = attempt > 1 ? `X-Plimsoll-Attempt: ${attempt}\r\n` : "";
+    const field = left < 0 ? null : (this.destination as Destination).deadline;
+    return field === null ? lines : lines + field.line(left);
   }
 
   #limitTry({ timeouts, retry }: Destination): void {
