@@ -146,7 +146,12 @@ test("disabling closes and cuts nothing: what is in flight takes the time that i
 
 test("SIGTERM under load: readiness turns first, no request is lost, WebSockets are told, exit code 0", async () => {
   const [one, two] = [await startApp(), await startApp()];
-  const { program, url } = await start([one, two], "20s", { shutdown: { lag: "700ms", window: "20s" } });
+  const web = { address: "127.0.0.1:0", readyPath: "/balancer-ready", routes: [{ pool: "app" }] };
+  const { program, url } = await start([one, two], "20s", {
+    listeners: { web },
+    shutdown: { lag: "700ms", window: "20s" },
+  });
+  expect(await ask(`${url}/balancer-ready`)).toBe("200 ready");
   const sockets = await talks(url, 40);
   const slow = Array.from({ length: 20 }, () => ask(`${url}/slow/2500`));
   await until("all are in flight", async () => (await endpoint(program, one))?.inFlight === 60);
@@ -154,6 +159,7 @@ test("SIGTERM under load: readiness turns first, no request is lost, WebSockets 
   await until("load runs", () => load.tally.answered > 200);
   program.process.kill("SIGTERM");
   await until("it is not ready any more", async () => (await program.admin("GET", "/readyz")).status === 503);
+  await until("the listener says so, too", async () => (await ask(`${url}/balancer-ready`)) === "503 stopping");
   const atTurn = load.tally.answered;
   // Whoever routes to us has heard of it by now, and still gets answers until it acts on it.
   await until("it goes on answering", () => load.tally.answered > atTurn + 100);

@@ -107,6 +107,7 @@ function listenerPlan(options: ListenerOptions, routes: readonly RoutePlan[]): L
     address: { host: "127.0.0.1", port: 0 },
     trustedProxies: [],
     underscores: "drop",
+    readyPath: "",
     errorPages: [],
     ...rest,
     timeouts: { headers: 10_000, body: 30_000, idle: 75_000, halfClose: 1000, ...timeouts },

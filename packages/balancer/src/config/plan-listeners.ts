@@ -47,6 +47,7 @@ function planListener(
     timeouts,
     limits: planLimits(limits),
     underscores,
+    readyPath: listener.readyPath ?? "",
     errorPages: pages.get(name) ?? [],
     routes: listener.routes.map((route, index) => {
       const place = original(["listeners", name, "routes", index]).at(-1);

@@ -357,6 +357,21 @@ describe("winding down", () => {
     expect(after.closed).toBeTrue();
   });
 
+  test("a listener tells whoever routes to it whether it wants traffic, before any route", () => {
+    const stage = new Stage({ listeners: [listenerPlan({ readyPath: "/balancer-ready" })] });
+    const ask = "GET /balancer-ready?from=router HTTP/1.1\r\nHost: a\r\n\r\n";
+    const client = stage.asking(ask);
+    expect(client.news()).toMatch(/^HTTP\/1\.1 200 OK\r\n.*no-store.*\r\n\r\nready\n$/s);
+    client.send(get);
+    stage.origin().send(answer("app"));
+    expect(client.news()).toEndWith("app");
+    stage.engine.announceStop();
+    const again = stage.asking(ask);
+    expect(again.text).toMatch(/^HTTP\/1\.1 503 .*Connection: close\r\n.*\r\n\r\nstopping\n$/s);
+    expect(again.closed).toBeTrue();
+    expect(stage.connects).toBe(1);
+  });
+
   test("what is left after the window is cut", async () => {
     const stage = new Stage();
     const busy = stage.asking(get);

@@ -18,7 +18,7 @@ import { type HeadBuffer, takeHead } from "./head-buffer.ts";
 import { hashKey } from "./hash-key.ts";
 import type { ListenerSnapshot, ListenerState } from "./listener-state.ts";
 import { Mirror } from "./mirror.ts";
-import { faultAnswer, sentLength, type OwnAnswer } from "./own-answer.ts";
+import { faultAnswer, readyAnswer, sentLength, stoppingAnswer, type OwnAnswer } from "./own-answer.ts";
 import { buildRequestHead, requestIdFrom, requestIdTo } from "./request-head.ts";
 import { nextRequestId } from "./request-id.ts";
 import { maxForwards, shapeRequest } from "./request-shape.ts";
@@ -118,6 +118,11 @@ export class Exchange implements TryOwner {
     if (context.log !== null) this.logged = rememberText(request);
     if (head.method === Method.connect) {
       this.refuse("request-method-unsupported", "CONNECT");
+      return;
+    }
+    const { readyPath } = listener.plan;
+    if (readyPath !== "" && request.path() === readyPath) {
+      this.#answerAlone(null, this.#state.closing ? stoppingAnswer : readyAnswer);
       return;
     }
     const { only } = listener.table;
@@ -347,13 +352,13 @@ export class Exchange implements TryOwner {
     return this.tries.failedOpen ? withFailedOpen(sticky) : sticky;
   }
 
-  #answerAlone(route: FoldedRoute, made: OwnAnswer | undefined): void {
+  #answerAlone(route: FoldedRoute | null, made: OwnAnswer | undefined): void {
     const { request } = this.#context;
     if (made === undefined) {
       this.refuse("internal-error", "a route without an action");
       return;
     }
-    const { answerEdits } = route;
+    const answerEdits = route?.answerEdits ?? null;
     if (answerEdits !== null || this.#context.log !== null) this.requestId = nextRequestId();
     const answer =
       answerEdits === null

@@ -8,6 +8,11 @@ import type { FixedAnswer } from "./steps/fixed.ts";
 /** The same shape for all of them. */
 export type OwnAnswer = FixedAnswer;
 
+const readinessLines = latin1("Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n");
+/** What a listener's `readyPath` answers while the balancer wants traffic, and from when it stops. */
+export const readyAnswer: OwnAnswer = { status: 200, lines: readinessLines, body: latin1("ready\n") };
+export const stoppingAnswer: OwnAnswer = { status: 503, lines: readinessLines, body: latin1("stopping\n") };
+
 /** Reason phrases of RFC 9110 §15 and its successors; an unknown status has none. */
 const reasons: Readonly<Record<number, string>> = {
   200: "OK",

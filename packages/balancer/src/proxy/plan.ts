@@ -98,6 +98,8 @@ export interface ListenerPlan {
   };
   /** Field names with "_": dropped, refused, or passed. */
   readonly underscores: "drop" | "reject" | "pass";
+  /** Where the balancer's own readiness is told; "" = nowhere. */
+  readonly readyPath: string;
   /** Bodies of our own error answers by status ("404", "5xx"), read when the plan was made. */
   readonly errorPages: readonly { readonly status: string; readonly contentType: string; readonly body: string }[];
   readonly routes: readonly RoutePlan[];

@@ -84,6 +84,16 @@ export const listenerSchema = z
       .prefault({})
       .describe("How long clients are waited for."),
     limits: limitsSchema,
+    readyPath: written({ noun: "a path", hint: "write /balancer-ready" }, (path) =>
+      /^\/[\x21-\x7e]*$/.test(path) && !/[?#]/.test(path)
+        ? path
+        : { reason: "it must begin with / and be percent-encoded", hint: "write /balancer-ready" },
+    )
+      .meta({ examples: ["/balancer-ready"] })
+      .describe(
+        "Where this balancer itself tells whoever routes to it whether it wants traffic: 200, and 503 from the moment when it stops. It goes before all routes. `GET /readyz` on the admin address says the same.",
+      )
+      .optional(),
     underscores: oneOf(["drop", "reject", "pass"])
       .default("drop")
       .describe("What becomes of field names with `_`: many applications read Content_Length as Content-Length."),
