@@ -18,7 +18,7 @@ shutdown: { lag: 0s }
     readyPath: "/ready",
     workers: 2,
   });
-  expect(loaded).toEqual({ plan, warnings: [] });
+  expect(loaded).toEqual({ plan, warnings: [], explain: expect.any(Function) });
 });
 
 test("it may begin without instances and without an admin address", () => {
