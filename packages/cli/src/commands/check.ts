@@ -2,6 +2,7 @@
 // It must not know how arguments are parsed (program.ts), and imports what is heavy inside `run`: `version` must start at once.
 
 // This file: `plimsoll check`
+import type { Ladder } from "@plimsoll/balancer/src/config/hierarchy/ladder.ts";
 import { configOption, findConfig, readConfig, type ReadConfig } from "../config-file.ts";
 import { exitCode, type CommandSpec, type Io } from "../spec.ts";
 
@@ -46,6 +47,13 @@ export const check: CommandSpec<Options> = {
   },
 };
 
+/** Ladders that are drawn. */
+const mostLadders = 50;
+
+function isBroken({ sections }: Ladder): boolean {
+  return sections.some(({ rungs }) => rungs.some(({ state }) => state === "broken" || state === "tight"));
+}
+
 async function explain(io: Io, config: ReadConfig): Promise<void> {
   const { drawLadder } = await import("../ladder-text.ts");
   const explanation = config.explain?.();
@@ -53,8 +61,15 @@ async function explain(io: Io, config: ReadConfig): Promise<void> {
     io.out("There is no timeout hierarchy to show: too little of the file could be read.\n\n");
     return;
   }
-  for (const ladder of explanation.ladders) io.out(`${drawLadder(ladder, io.columns)}\n`);
-  const { together } = explanation;
+  const { ladders, together } = explanation;
+  // Those that are broken first, because of several thousand nobody reads all.
+  const sorted = [...ladders.filter(isBroken), ...ladders.filter((ladder) => !isBroken(ladder))];
+  for (const ladder of sorted.slice(0, mostLadders)) io.out(`${drawLadder(ladder, io.columns)}\n`);
+  const rest = sorted.slice(mostLadders);
+  if (rest.length > 0) {
+    const broken = rest.filter(isBroken).length;
+    io.out(`... and ${rest.length} more, ${broken === 0 ? "none" : broken} of them broken; --json has them all\n\n`);
+  }
   if (together === null || together.length === 0) return;
   const lines = together.map(({ path, value }) => `  ${path}: ${value}\n`);
   io.out(`With these values, all together, every rung outlasts the one below it:\n${lines.join("")}\n`);
