@@ -15,8 +15,9 @@ export class Worker implements Home {
   readonly waiting: Exchange[] = [];
   pool: Pool;
   alive = true;
-  /** Who was allowed, and who withdrawn, when the rotation was last looked at. */
+  /** Who was allowed, ready, and withdrawn, when the rotation was last looked at. */
   #allowed: readonly Endpoint[] = [];
+  #ready: readonly Endpoint[] = [];
   #withdrawn: readonly Endpoint[] = [];
   readonly #context: PoolContext;
   #stopTicking: () => void = () => {};
@@ -84,6 +85,7 @@ export class Worker implements Home {
     const now = this.scene.agenda.now;
     const { endpoints } = this.pool;
     this.#allowed = endpoints.filter((one) => one.fullWeight > 0 && one.stateAllows(now));
+    this.#ready = endpoints.filter((one) => one.isReady());
     this.#withdrawn = endpoints.filter((one) => one.withdrawn());
   }
 
@@ -103,10 +105,8 @@ export class Worker implements Home {
     if (endpoint.stateAllows(agenda.now) || this.#allowed.includes(endpoint)) return;
     const better = this.#certain().find((one) => one !== avoid);
     trace.must(better === undefined, () => `${name}, which is out, although ${better?.id} is usable`);
-    trace.must(
-      endpoint.isReady() || this.pool.plan.failOpen,
-      () => `${name}, which is unready, and must not fail open`,
-    );
+    const ready = endpoint.isReady() || this.#ready.includes(endpoint);
+    trace.must(ready || this.pool.plan.failOpen, () => `${name}, which is unready, and must not fail open`);
   }
 
   #judgeRefusal(): void {
