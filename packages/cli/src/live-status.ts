@@ -90,7 +90,9 @@ function hierarchyLines({ ladders, more, observed, contradictions }: Status["poo
 }
 
 /** "; 12s left" while it is ejected, "; warming up, 40 % of its share" after that. */
-function ejectionNote({ ejection, share }: Status["pools"][number]["endpoints"][number]): string {
+function ejectionNote({ ejection, share, state }: Status["pools"][number]["endpoints"][number]): string {
+  // Who was taken out has no share to come up to.
+  if (state === "draining" || state === "disabled") return "";
   if (ejection !== null) return `; ${seconds(ejection.until - Date.now())} left`;
   return share < 1 ? `; warming up, ${Math.round(share * 100)} % of its share` : "";
 }
