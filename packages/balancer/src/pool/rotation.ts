@@ -33,8 +33,8 @@ export const emptyRotation: Rotation = { usable: [], spill: [], pick: null, fail
  * Chooses who is in. In this order, the first that is not empty:
  * 1. primaries that are ready and not ejected;
  * 2. backups that are ready and not ejected;
- * 3. ready ones that are ejected, primaries first: ejection is a worker's short guess, and all workers' guesses together
- *    must not empty a pool;
+ * 3. ready ones that are ejected, primaries first: ejection is a guess, a worker's short one or one by comparison, and all
+ *    guesses together must not empty a pool;
  * 4. with `failOpen`, everything unready or unknown, primaries first. Draining and disabled endpoints stay out even then:
  *    they were taken out by somebody's decision, and fail-open is there to mistrust probes, not operators.
  * Weight 0 means no share of the traffic, so such an endpoint is in none of them.
