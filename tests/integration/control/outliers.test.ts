@@ -49,7 +49,7 @@ function clients(port: number, paths: readonly string[]) {
     await Promise.all(all);
     return seen;
   };
-  later(stop);
+  later(async () => void (await stop()));
   return { seen, stop };
 }
 
