@@ -93,7 +93,8 @@ export class Exchange implements Waiter, Occupant {
     this.since = agenda.now;
     running.add(this);
     endpoint.enter(this, random);
-    endpoint.count(this.#attempts === 0 ? EndpointCell.requests : EndpointCell.retries);
+    endpoint.count(EndpointCell.requests);
+    if (this.#attempts > 0) endpoint.count(EndpointCell.retries);
     this.#attempts++;
     const { idle } = pool.plan.keepAlive;
     const kept =

@@ -6,7 +6,7 @@ import { closeSync, ftruncateSync, openSync, statSync, writeSync } from "node:fs
 /** Cells of one endpoint in one worker's row. */
 export const EndpointCell = {
   inFlight: 0,
-  requests: 1,
+  requests: 1, // tries, retries and hedges among them
   connects: 2,
   connectFailures: 3,
   reuses: 4,
@@ -19,7 +19,7 @@ export const EndpointCell = {
   bytesDown: 11,
   /** Peak-EWMA latency in ms as this worker sees it. */
   ewma: 12,
-  retries: 13, // tries that went here because another endpoint failed
+  retries: 13, // those of the tries that went here because another endpoint failed or was late
   idle: 14, // idle keep-alive connections
   tunnels: 15,
   /** Wall-clock ms at which the oldest of what is under way began; kept only while the endpoint drains, else 0. */

@@ -35,6 +35,7 @@ describe("a hedge", () => {
     stage.origin(1).send("llo");
     expect(client.text).toEndWith("hello");
     expect([stage.poolCell("hedges"), stage.poolCell("hedgesWon"), stage.poolCell("retries")]).toEqual([1, 1, 1]);
+    expect([0, 1].map((slot) => stage.endpointCell("requests", slot))).toEqual([1, 1]);
     const [record] = stage.records;
     expect(record!.tries.map(({ fault, status }) => [fault, status])).toEqual([
       ["cancelled", 0],

@@ -50,6 +50,7 @@ export class Hedge implements AnswerSink {
     this.#owner = owner;
     this.startedAt = context.clock.now();
     endpoint.begin();
+    endpoint.count(EndpointCell.requests);
     endpoint.count(EndpointCell.retries);
     this.upstream = takeUpstream(context, destination, endpoint, this, "yes");
     if (this.upstream.open) this.#send();

@@ -75,6 +75,18 @@ describe("which try it is", () => {
     expect(stage.records[1]!.tries).toEqual([]);
   });
 
+  test("each counts as a request of its endpoint, and those after the first as retries, too", () => {
+    const stage = stageWith({ attempts: 2 }, 2);
+    stage.asking(get);
+    stage.origin(0).end();
+    stage.origin(1).send(answer());
+    const cells = [0, 1].map((slot) => [stage.endpointCell("requests", slot), stage.endpointCell("retries", slot)]);
+    expect(cells.sort()).toEqual([
+      [1, 0],
+      [1, 1],
+    ]);
+  });
+
   test("the last one is in the log, too, when it fails", () => {
     const stage = stageWith();
     const client = stage.asking(get);

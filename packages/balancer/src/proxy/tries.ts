@@ -362,7 +362,8 @@ export class Tries implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
     this.#owner.stage = Stage.connecting;
     this.endpoint = endpoint;
     endpoint.begin();
-    endpoint.count(this.attempts === 0 ? EndpointCell.requests : EndpointCell.retries);
+    endpoint.count(EndpointCell.requests);
+    if (this.attempts > 0) endpoint.count(EndpointCell.retries);
     this.attempts++;
     this.startedAt = this.#context.clock.now();
     if (destination.timed) this.#limitTry(destination);
