@@ -169,7 +169,11 @@ describe("the queue", () => {
     };
     for (const [name, bad] of Object.entries(endings)) {
       await withEngine(
-        { app: { onRequest: (request, one) => (request.target === "/first" ? bad : ok(name)).onRequest?.(request, one) } },
+        {
+          app: {
+            onRequest: (request, one) => (request.target === "/first" ? bad : ok(name)).onRequest?.(request, one),
+          },
+        },
         ({ app }) => ({
           pools: {
             app: {
