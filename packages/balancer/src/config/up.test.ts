@@ -26,3 +26,11 @@ test("it may begin without instances and without an admin address", () => {
   expect(plan).toMatchObject({ admin: null, workers: 0, listeners: [{ address: { host: "::1", port: 0 } }] });
   expect(plan.pools[0]?.pool).toMatchObject({ name: "app", endpoints: [], readiness: { probe: "tcp" } });
 });
+
+test("its drain is that of every way to leave: a command, a probe, a replacement, the program's own stop", () => {
+  for (const drain of [2500, 0]) {
+    const plan = planForUp({ port: 0, endpoints: [], admin: null, drain });
+    expect(plan.pools[0]?.pool.drain).toEqual({ window: drain });
+    expect(plan.shutdown).toMatchObject({ lag: 0, window: drain });
+  }
+});

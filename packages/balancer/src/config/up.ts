@@ -27,6 +27,8 @@ export interface UpOptions {
   readonly readyPath?: string;
   /** What signs the cookie that keeps clients at their instance; without one, they are not kept. */
   readonly stickySecret?: string;
+  /** Longest wait, ms, for what is in flight at an instance that leaves, whoever makes it leave, and at our own stop. */
+  readonly drain?: number;
   /** 0 or left out: one for each core. */
   readonly workers?: number;
 }
@@ -36,7 +38,7 @@ export const upPool = "app";
 
 /** Complete and valid, or an Error (by the schema) for options that no command line parser should have let through. */
 export function planForUp(options: UpOptions): Plan {
-  const { admin, readyPath, stickySecret, workers } = options;
+  const { admin, drain, readyPath, stickySecret, workers } = options;
   const pool = {
     // The address is taken out again below; the schema wants one.
     endpoints: ["127.0.0.1:1"],
@@ -63,5 +65,12 @@ export function planForUp(options: UpOptions): Plan {
     zone: "",
     backup: false,
   }));
-  return { ...plan, pools: plan.pools.map((source) => ({ ...source, pool: { ...source.pool, endpoints } })) };
+  const pools = plan.pools.map((source) => ({ ...source, pool: { ...source.pool, endpoints } }));
+  if (drain === undefined) return { ...plan, pools };
+  // Not by the schema: a file may not have a window of nothing, a person at a terminal may.
+  return {
+    ...plan,
+    shutdown: { ...plan.shutdown, window: drain },
+    pools: pools.map(({ pool: source, ...rest }) => ({ ...rest, pool: { ...source, drain: { window: drain } } })),
+  };
 }

@@ -93,17 +93,17 @@ export async function runUp(io: Io, request: UpRequest, greet: (facts: UpFacts) 
 
 function planOf(request: UpRequest): Plan {
   const { listen, admin, readyPath, sticky, workers, drain } = request;
-  const plan = planForUp({
+  return planForUp({
     host: listen.host,
     port: listen.port,
     endpoints: [],
     admin: admin === undefined ? (portIsFree(defaultAdmin) ? defaultAdmin : { ...defaultAdmin, port: 0 }) : admin,
     workers,
+    drain,
     ...(readyPath === null ? {} : { readyPath }),
     // No instance outlives this program, nor does anything that a client could come back to.
     ...(sticky ? { stickySecret: randomBytes(32).toString("base64") } : {}),
   });
-  return { ...plan, shutdown: { ...plan.shutdown, window: drain } };
 }
 
 /** The supervisor hears the first signal; while instances are given their grace afterwards, a second one ends them. */
