@@ -1,4 +1,5 @@
 // `plimsoll run`, and the commands that speak to it: status, reload, drain, explain, stop.
+// Runs alone: other balancers of the same user are found as well.
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -40,7 +41,7 @@ ${more}`;
   writeFileSync(join(folder, name), text);
 }
 
-/** A runtime directory of its own, so that what else runs on the machine is not found. */
+/** A runtime directory of its own; commands look elsewhere, too, so nobody else's balancer may run. */
 function env(): Record<string, string> {
   return { XDG_RUNTIME_DIR: folder, SECRET: "hush" };
 }

@@ -13,7 +13,13 @@ export interface Program extends AsyncDisposable {
   readonly exited: Promise<number | null>;
 }
 
-/** Starts it under this Bun; `command` replaces that. Killed when disposed, if it still runs. */
+/** How long a program may take to stop when its test is over, ms. */
+const stopTime = 10_000;
+
+/**
+ * Starts it under this Bun; `command` replaces that. When disposed it is asked to stop, so that it takes its files with
+ * it, and killed if it does not.
+ */
 export function startProgram(
   args: readonly string[],
   options: { cwd?: string; env?: Record<string, string>; command?: readonly string[] } = {},
@@ -53,7 +59,12 @@ export function startProgram(
       return found[1] ?? found[0];
     },
     async [Symbol.asyncDispose]() {
-      if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
+      if (child.exitCode === null && child.signalCode === null) {
+        child.kill("SIGTERM");
+        const tooLong = setTimeout(() => child.kill("SIGKILL"), stopTime);
+        await child.exited;
+        clearTimeout(tooLong);
+      }
       await exited;
     },
   };
