@@ -1,6 +1,7 @@
 // Whoever is slow slows down the other side, and nothing piles up in between: what an origin that never stops could send is
 // bounded by what kernels hold, whether the client reads slowly, not at all, or leaves.
 import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import { createConnection } from "node:net";
 import { residentBytes } from "@plimsoll/testbed/leaks";
 import type { OriginConnection } from "@plimsoll/testbed/origin-connection";
@@ -14,8 +15,13 @@ const get = (target = "/") => `GET ${target} HTTP/1.1\r\nHost: a.test\r\n\r\n`;
 const block = Buffer.alloc(64 * 1024, 97);
 const chunk = Buffer.concat([Buffer.from("10000\r\n"), block, Buffer.from("\r\n")]);
 
-/** What all kernels on the way (two connections, both ends) hold before a writer stalls, with room to spare. */
-const kernels = 24_000_000;
+/** The most that the kernel lets a socket's receive or send buffer grow to by itself, in bytes. */
+function most(setting: "tcp_rmem" | "tcp_wmem"): number {
+  return Number(readFileSync(`/proc/sys/net/ipv4/${setting}`, "utf8").trim().split(/\s+/)[2]);
+}
+
+/** What the kernel holds on the way (two connections, both ends) before a writer stalls, with room to spare. */
+const kernels = 2 * (most("tcp_rmem") + most("tcp_wmem")) + 4_000_000;
 
 /** An origin that sends without end as fast as it is taken, and counts what it got rid of. */
 class Fountain {
