@@ -164,7 +164,7 @@ export class EngineUnderTest<Name extends string = string> {
     } finally {
       await this.abandon();
     }
-    await eventually("all sockets closed", () => openSockets() <= this.#sockets, 20_000).catch(() => {
+    await eventually("all sockets closed", () => openSockets() <= this.#sockets, 6000).catch(() => {
       throw new Error(`${openSockets()} sockets are open, and ${this.#sockets} were before`);
     });
   }

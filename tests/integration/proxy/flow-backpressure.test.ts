@@ -288,7 +288,8 @@ describe("answers of our own", () => {
           await Bun.sleep(100);
           return before > 0 && under.listener("requests") === before;
         });
-        expect(under.listener("bytesOut")).toBeLessThan(kernels);
+        // One connection only.
+        expect(under.listener("bytesOut")).toBeLessThan(kernels / 2);
         client.resume();
         const whole = count * (body.length + 100);
         await eventually("all answers", () => client.received.length > whole, 20_000, 50);
