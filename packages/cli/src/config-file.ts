@@ -52,11 +52,9 @@ export async function readConfig(io: Io, file: string): Promise<ReadConfig> {
   if (/\.[cm]?[jt]s$/.test(file)) {
     const { loadObject, notLoaded } = await import("@plimsoll/balancer/src/config/module.ts");
     const read = await readModule(path, io.cwd, io.env);
-    return toReadConfig(
-      file,
-      read.kind === "value" ? loadObject(read.value, path, disk) : notLoaded(read.why, path),
-      "",
-    );
+    if (read.kind === "value") return toReadConfig(file, loadObject(read.value, path, disk), "");
+    const text = read.failure.file === path ? readFileSync(path, "utf8") : "";
+    return toReadConfig(file, notLoaded(read.failure, path), text);
   }
   const { loadConfig } = await import("@plimsoll/balancer/src/config/load.ts");
   let text: string;

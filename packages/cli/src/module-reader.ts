@@ -1,4 +1,5 @@
 // The process in which a configuration written in TypeScript runs, and nothing else: started by read-module.ts, which ends it.
+import { moduleFailure } from "@plimsoll/balancer/src/config/module-failure.ts";
 import type { ModuleMessage } from "./read-module.ts";
 
 const file = process.argv[2] ?? "";
@@ -9,6 +10,6 @@ try {
   // Fails here, with words, for what cannot cross to another process: functions, mostly.
   message = { kind: "value", value: structuredClone(value) };
 } catch (cause) {
-  message = { kind: "failed", why: cause instanceof Error ? cause.message : String(cause) };
+  message = { kind: "failed", failure: moduleFailure(cause, file) };
 }
 process.send?.(message);

@@ -29,6 +29,27 @@ test("what it imports is read anew each time", async () => {
 });
 
 test.each([
+  ["a syntax error", "export default {\n  workers: 2,\n  admin off,\n};\n", 3],
+  ["a name that nobody knows", "const a = 1;\n\nexport default { workers: missing + a };\n", 3],
+  ["an error thrown by what it calls", "import { a } from './caller.ts';\nexport default {\n  workers: a(),\n};\n", 3],
+])("%s has its line", async (_, text, line) => {
+  writeFileSync(
+    join(folder, "caller.ts"),
+    "export function a() {\n  const value = JSON.parse('{');\n  return value;\n}\n",
+  );
+  const message = await read(text);
+  const file = join(folder, "plimsoll.config.ts");
+  expect(message).toMatchObject({ kind: "failed", failure: { file, line } });
+});
+
+test("a syntax error in a file that is imported has its place there", async () => {
+  const part = join(folder, "broken.ts");
+  writeFileSync(part, "\nexport const workers = = 2;\n");
+  const message = await read('import { workers } from "./broken.ts"; export default { workers };');
+  expect(message).toMatchObject({ kind: "failed", failure: { file: part, line: 2 } });
+});
+
+test.each([
   ["one that waits for ever", "await new Promise(() => setInterval(() => {}, 1000)); export default {};", 500],
   ["one that turns in circles", "for (;;) {} export default {};", 500],
   ["one that has nothing left to wait for", "await new Promise(() => {}); export default {};", 500],
@@ -39,5 +60,5 @@ test.each([
 ] as const)("%s fails, and nothing else happens", async (_, text, limit) => {
   const message = await read(text, limit);
   expect(message.kind).toBe("failed");
-  expect(message.kind === "failed" && message.why).not.toBe("");
+  expect(message.kind === "failed" && message.failure.why).not.toBe("");
 });

@@ -2,11 +2,12 @@
 // for ever would hold up every later change and the stop, one that exits would end it. So it runs in a process of its own. That
 // also reads anew what it imports; in this process modules are kept, and a reload would not see a change in them.
 import { fileURLToPath } from "node:url";
+import { unplaced, type ModuleFailure } from "@plimsoll/balancer/src/config/module-failure.ts";
 
 /** What the process says, once. */
 export type ModuleMessage =
   | { readonly kind: "value"; readonly value: unknown }
-  | { readonly kind: "failed"; readonly why: string };
+  | { readonly kind: "failed"; readonly failure: ModuleFailure };
 
 /** Ms that a module may take; it may ask others for values, but a reload waits for it. */
 const patience = 10_000;
@@ -19,7 +20,7 @@ export async function readModule(
   limit = patience,
 ): Promise<ModuleMessage> {
   const { promise, resolve } = Promise.withResolvers<ModuleMessage>();
-  const failed = (why: string): void => resolve({ kind: "failed", why });
+  const failed = (why: string): void => resolve({ kind: "failed", failure: unplaced(why) });
   const reader = fileURLToPath(new URL("./module-reader.ts", import.meta.url));
   const child = Bun.spawn([process.execPath, ...process.execArgv, reader, file], {
     cwd,

@@ -3,7 +3,7 @@
 // This file is the door for other packages; files of this package import from where things are.
 export { disk } from "./disk.ts";
 export { loadConfig, type ConfigText, type FileReader, type Loaded } from "./load.ts";
-export { defineConfig, loadModule, loadObject } from "./module.ts";
+export { defineConfig, loadObject } from "./module.ts";
 export type { Plan } from "./plan.ts";
 export { renderProblems, type Problem } from "./problem.ts";
 export type { ConfigInput } from "./schema/config.ts";

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { disk } from "./disk.ts";
 import { loadConfig } from "./load.ts";
-import { defineConfig, loadModule, loadObject } from "./module.ts";
+import { defineConfig, loadObject, notLoaded } from "./module.ts";
+import type { ModuleFailure } from "./module-failure.ts";
 import { renderProblems } from "./problem.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "plimsoll config-"));
@@ -37,23 +38,16 @@ const written = defineConfig({
 });
 
 describe("configuration in TypeScript", () => {
-  test("makes the same plan as YAML does", async () => {
+  test("makes the same plan as YAML does", () => {
     write("404.html", "gone");
     const text = JSON.stringify(written);
-    const module = await loadModule(write("same.ts", `export default ${text};`), disk);
+    const module = loadObject(written, join(folder, "same.ts"), disk);
     const yaml = loadConfig({ text, file: join(folder, "same.yaml") }, {}, disk);
     expect(module).toMatchObject({ warnings: [] });
     expect({ ...module, explain: null }).toEqual({ ...yaml, explain: null });
     expect("plan" in module && module.plan.listeners[0]?.errorPages).toEqual([
       { status: "404", contentType: "text/html; charset=utf-8", body: "gone" },
     ]);
-  });
-
-  test("may be a function or a promise, and is read anew when asked", async () => {
-    const file = write("made.ts", `export default async () => ({ ...${JSON.stringify(written)}, workers: 3 });`);
-    expect(await loadModule(file, disk)).toMatchObject({ plan: { workers: 3 } });
-    write("made.ts", `export default Promise.resolve({ ...${JSON.stringify(written)}, workers: 4 });`);
-    expect(await loadModule(file, disk, 1)).toMatchObject({ plan: { workers: 4 } });
   });
 
   test("has problems with paths instead of lines", () => {
@@ -73,18 +67,25 @@ describe("configuration in TypeScript", () => {
     );
   });
 
-  test("that cannot be loaded says why", async () => {
-    for (const [name, text, message] of [
-      ["throws.ts", "throw new Error('boom');", /boom/],
-      ["syntax.ts", "export default {", /cannot be loaded/],
-      ["empty.ts", "export const a = 1;", /no configuration as its default export/],
-      ["number.ts", "export default 5;", /no configuration/],
-    ] as const) {
-      const loaded = await loadModule(write(name, text), disk);
-      expect(loaded).toMatchObject({ problems: [{ message: expect.stringMatching(message) }] });
+  test("that exports no configuration says so", () => {
+    for (const value of [undefined, null, 5]) {
+      expect(loadObject(value, "c.ts", disk)).toMatchObject({
+        problems: [{ message: expect.stringMatching(/no configuration as its default export/) }],
+      });
     }
-    expect(await loadModule(join(folder, "missing.ts"), disk)).toMatchObject({
-      problems: [{ message: expect.stringMatching(/missing\.ts/) }],
-    });
+  });
+
+  test("that does not run says why, at its place where that is known", () => {
+    const report = (failure: ModuleFailure): string => {
+      const loaded = notLoaded(failure, "/c.ts");
+      return "plan" in loaded ? "" : renderProblems(loaded.problems, "a\n  throw b;");
+    };
+    expect(report({ why: "boom", file: "/c.ts", line: 2, column: 3 })).toBe(
+      "/c.ts:2:3: error: the module cannot be loaded: boom\n  2 |   throw b;\n    |   ^\n",
+    );
+    expect(report({ why: "Cannot find '@plimsoll/balancer'", file: "", line: 0, column: 0 })).toBe(
+      "/c.ts: error: the module cannot be loaded: Cannot find '@plimsoll/balancer'\n" +
+        "  hint: without that package at hand, `export default { ... }` does the same\n",
+    );
   });
 });
