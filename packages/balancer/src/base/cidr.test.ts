@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { BlockList, isIP } from "node:net";
 import fc from "fast-check";
-import { CidrSet, overlaps, parseAddress, parseCidr, type Cidr } from "./cidr.ts";
+import { parseIpAddress } from "@plimsoll/wire/ip-address";
+import { CidrSet, overlaps, parseCidr, type Cidr } from "./cidr.ts";
 
 /** Few distinct values, so that ranges and addresses meet often. */
 const byte = fc.oneof(fc.constantFrom(0, 10, 127, 128, 255), fc.integer({ min: 0, max: 255 }));
@@ -30,7 +31,7 @@ const cidr6 = fc
 
 const parsed = (text: string): Cidr => parseCidr(text) ?? expect.unreachable(text);
 
-describe("parseAddress", () => {
+describe("parseIpAddress", () => {
   test("accepts exactly what node:net calls an address", () => {
     const junk = fc.string({ unit: fc.constantFrom(..."0123456789abcfF.:%x "), maxLength: 24 });
     const text = fc.oneof(
@@ -45,7 +46,7 @@ describe("parseAddress", () => {
     fc.assert(
       fc.property(text, (value) => {
         if (value.includes("%")) return; // zones have their own test
-        expect({ value, is: parseAddress(value) !== null }).toEqual({ value, is: isIP(value) !== 0 });
+        expect({ value, is: parseIpAddress(value) !== null }).toEqual({ value, is: isIP(value) !== 0 });
       }),
       { numRuns: 3000 },
     );
@@ -61,7 +62,7 @@ describe("parseAddress", () => {
       "2001:db8::0:192.0.2.1",
       "2001:db8::192.0.2.1%eth0",
     ]) {
-      expect([...(parseAddress(text) ?? [])]).toEqual(bytes);
+      expect([...(parseIpAddress(text) ?? [])]).toEqual(bytes);
     }
   });
 
@@ -79,7 +80,7 @@ describe("parseAddress", () => {
       "1:2",
       "",
     ]) {
-      expect({ text, bytes: parseAddress(text) }).toEqual({ text, bytes: null });
+      expect({ text, bytes: parseIpAddress(text) }).toEqual({ text, bytes: null });
     }
   });
 });

@@ -1,5 +1,5 @@
 // Addresses as they are written: where endpoints are and where listeners accept.
-import { parseAddress } from "../base/cidr.ts";
+import { parseIpAddress } from "@plimsoll/wire/ip-address";
 import type { Misread } from "../base/units.ts";
 import type { Address } from "../net/transport.ts";
 
@@ -78,7 +78,7 @@ export function parseListen(text: string): ListenAddress | Misread {
 
 /** 4 or 6 for an IP address, 0 for anything else. */
 export function isIP(text: string): 0 | 4 | 6 {
-  if (parseAddress(text) === null) return 0;
+  if (parseIpAddress(text) === null) return 0;
   return text.includes(":") ? 6 : 4;
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { type Cidr, CidrSet, parseAddress, parseCidr } from "../base/cidr.ts";
+import { parseIpAddress } from "@plimsoll/wire/ip-address";
+import { type Cidr, CidrSet, parseCidr } from "../base/cidr.ts";
 import { believedSource, ForwardingLines, linesOfTrusted } from "./forwarding.ts";
 import { parsed, withLines } from "./fixtures/requests.ts";
 
@@ -147,7 +148,7 @@ describe("whose address is believed", () => {
     fc.assert(
       fc.property(fc.array(fc.oneof(good, good, bad, junk), { maxLength: 12 }), (hops) => {
         const source = of("10.0.0.1", `X-Forwarded-For: ${hops.join(", ")}`);
-        expect(parseAddress(source)).not.toBeNull();
+        expect(parseIpAddress(source)).not.toBeNull();
         // The same, counted from the right by another way.
         const bare = hops
           .join(", ")
@@ -160,7 +161,7 @@ describe("whose address is believed", () => {
         let expected = "10.0.0.1";
         while (trusted.contains(expected)) {
           const next = bare.pop();
-          if (next === undefined || parseAddress(next) === null) break;
+          if (next === undefined || parseIpAddress(next) === null) break;
           expected = next;
         }
         expect(source).toBe(expected);

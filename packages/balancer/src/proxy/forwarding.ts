@@ -1,9 +1,10 @@
 // What the endpoint is told about the client: X-Forwarded-*, Forwarded (RFC 7239) and Via (RFC 9110 §7.6.3). Whatever an
 // untrusted peer sent of these was dropped, so the lines depend on the connection and the Host alone: they are made once
 // per connection and copied for each request.
+import { parseIpAddress } from "@plimsoll/wire/ip-address";
 import type { RequestHead } from "@plimsoll/wire/http1";
 import { latin1, sameBytes } from "../base/bytes.ts";
-import { type CidrSet, parseAddress } from "../base/cidr.ts";
+import type { CidrSet } from "../base/cidr.ts";
 import type { CurrentRequest } from "./current-request.ts";
 
 /** Who sent the request, as its connection tells. */
@@ -73,7 +74,7 @@ export function believedSource(peer: string, trusted: CidrSet | null, request: C
   const hops = chain.split(",");
   for (let i = hops.length - 1; i >= 0; i--) {
     const hop = bareAddress((hops[i] as string).trim());
-    if (parseAddress(hop) === null) break;
+    if (parseIpAddress(hop) === null) break;
     believed = hop;
     if (!trusted.contains(hop)) break;
   }
