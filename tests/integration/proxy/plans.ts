@@ -105,6 +105,7 @@ function listenerPlan(options: ListenerOptions, routes: readonly RoutePlan[]): L
     slot: 0,
     name: "web",
     address: { host: "127.0.0.1", port: 0 },
+    protocol: "http",
     trustedProxies: [],
     underscores: "drop",
     readyPath: "",

@@ -38,11 +38,12 @@ function planListener(
   pages: ErrorPages,
   original: (path: Path) => Path,
 ): ListenerPlan {
-  const { address, trustedProxies, timeouts, limits, underscores } = listener;
+  const { address, protocol, trustedProxies, timeouts, limits, underscores } = listener;
   return {
     slot: -1,
     name,
     address,
+    protocol,
     trustedProxies,
     timeouts,
     limits: planLimits(limits),

@@ -12,13 +12,13 @@ import { commitPools, type PoolContext } from "../pool/assemble.ts";
 import { spreadClosing } from "../pool/drain.ts";
 import type { Pool } from "../pool/pool.ts";
 import { assemble, type EnginePlan, type Snapshot } from "./assemble.ts";
-import { ClientSession } from "./client-session.ts";
 import { CurrentRequest } from "./current-request.ts";
 import type { EngineContext } from "./engine-context.ts";
 import { updateDate } from "./http-date.ts";
 import { type ListedSession, ListenerState } from "./listener-state.ts";
 import { settle } from "./outbox.ts";
 import { seedRequestIds } from "./request-id.ts";
+import { sessions } from "./sessions.ts";
 
 export interface EngineOptions {
   readonly transport: Transport;
@@ -121,15 +121,17 @@ export function createEngine(options: EngineOptions): Engine {
 
   function accept(state: ListenerState, connection: Connection): ConnectionHandler {
     const { cells } = context;
-    const most = state.current.plan.limits.maxConnections;
+    const { protocol, limits } = state.current.plan;
+    const most = limits.maxConnections;
+    const open = sessions[protocol];
     cells[state.cells + ListenerCell.accepted]!++;
-    if (most > 0 && state.open >= most) {
+    if (open === null || (most > 0 && state.open >= most)) {
       cells[state.cells + ListenerCell.refused]!++;
       connection.reset();
       return connection.handler;
     }
     cells[state.cells + ListenerCell.open]!++;
-    const session = new ClientSession(context, state, connection, "http");
+    const session = open(context, state, connection);
     // It waited in the queue while the listener was closed: it has one request, and a moment for it.
     if (leaving.has(state)) session.wind();
     return session;

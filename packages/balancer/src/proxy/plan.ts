@@ -74,11 +74,15 @@ export interface RoutePlan {
   readonly cancel: boolean;
 }
 
+/** What is spoken on a listener: requests, any bytes over TCP, TLS that is passed on as it is, or datagrams. */
+export type ListenerProtocol = "http" | "tcp" | "tls" | "udp";
+
 export interface ListenerPlan {
   /** Row in the shared table. -1 before it is given out. */
   readonly slot: number;
   readonly name: string;
   readonly address: { readonly host: string; readonly port: number };
+  readonly protocol: ListenerProtocol;
   readonly trustedProxies: readonly string[];
   readonly timeouts: {
     readonly headers: number;
