@@ -164,7 +164,11 @@ function isPure(node: SyntaxNode): boolean {
   const named = node["specifiers"] as readonly SyntaxNode[];
   return (
     named.length > 0 &&
-    named.every((one) => one["importKind"] === "type" || /^(isIP(v[46])?|createHmac)$/.test(importedName(one)))
+    named.every(
+      (one) =>
+        one["importKind"] === "type" ||
+        /^(isIP(v[46])?|createHmac|X509Certificate|createPrivateKey)$/.test(importedName(one)),
+    )
   );
 }
 

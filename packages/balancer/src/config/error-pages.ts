@@ -1,19 +1,12 @@
 // Bodies of our own error answers, read when the plan is made: no file is opened while a request waits.
 import { formatSize } from "../base/units.ts";
 import type { ListenerPlan } from "../proxy/plan.ts";
+import { readText, type FileReader } from "./file-reader.ts";
 import { error, type Finding } from "./problem.ts";
 import type { Config } from "./schema/config.ts";
 
 /** Pages by listener. */
 export type ErrorPages = ReadonlyMap<string, ListenerPlan["errorPages"]>;
-
-/** What loading needs of the file system. */
-export interface FileReader {
-  /** The path of a file that is named in the configuration `from`: relative to its folder, unless it is absolute. */
-  resolve(from: string, written: string): string;
-  /** The whole file as UTF-8 text; `path` comes from `resolve`. Throws if it cannot be read. */
-  readFile(path: string): string;
-}
 
 /** A page goes to every worker and stays in memory; larger ones belong to a web server. */
 const largestPage = 256 * 1024;
@@ -42,12 +35,8 @@ export function readErrorPages(
         return [];
       }
       const full = reader.resolve(file, written);
-      const body = readPage(full, reader);
-      if (body.length > largestPage) {
-        findings.push(
-          error(path, `the page is larger than ${formatSize(largestPage)}`, "put images and styles elsewhere"),
-        );
-      } else if (typeof body !== "string") {
+      const body = readText(full, reader);
+      if (typeof body !== "string") {
         findings.push(
           error(
             path,
@@ -55,22 +44,14 @@ export function readErrorPages(
             `paths are relative to the configuration: this one is ${full}`,
           ),
         );
+      } else if (body.length > largestPage) {
+        findings.push(
+          error(path, `the page is larger than ${formatSize(largestPage)}`, "put images and styles elsewhere"),
+        );
       } else return [{ status, contentType, body }];
       return [];
     });
     pages.set(name, read);
   }
   return { pages, findings };
-}
-
-function readPage(path: string, reader: FileReader): string | { readonly why: string; readonly length: 0 } {
-  try {
-    return reader.readFile(path);
-  } catch (cause) {
-    const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
-    if (code === "ENOENT") return { why: "there is no such file", length: 0 };
-    if (code === "EACCES") return { why: "reading it is not permitted", length: 0 };
-    if (code === "EISDIR") return { why: "it is a folder", length: 0 };
-    return { why: cause instanceof Error ? cause.message : String(cause), length: 0 };
-  }
 }

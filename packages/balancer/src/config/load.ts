@@ -2,7 +2,9 @@
 import { checkShape, isConsequence } from "./check.ts";
 import type { Environment } from "./environment.ts";
 import { readAsWanted } from "./environment-types.ts";
-import { readErrorPages, type FileReader } from "./error-pages.ts";
+import { readCertificates } from "./certificates.ts";
+import { readErrorPages } from "./error-pages.ts";
+import type { FileReader } from "./file-reader.ts";
 import { checkMeaning } from "./meaning.ts";
 import { findUnavailable } from "./not-yet.ts";
 import { explainHierarchy, type Explanation } from "./hierarchy/explain.ts";
@@ -15,7 +17,7 @@ import { sortProblems, type Finding, type Path, type Problem } from "./problem.t
 import type { Show } from "./issues.ts";
 import { readYaml } from "./yaml-read.ts";
 
-export type { FileReader } from "./error-pages.ts";
+export type { FileReader } from "./file-reader.ts";
 
 /** A text and the file it came from. */
 export interface ConfigText {
@@ -62,7 +64,10 @@ export function planValue(written: unknown, known: Known, reader: FileReader): L
     const { original } = checked;
     const isWritten = (path: Path): boolean => stands(value, original(path));
     const meant: Meant = { config, plan, poolNames: keysOf(value, "pools"), isWritten, original };
-    findings.push(...believable([...read.findings, ...checkMeaning(meant)], original, checked.removed));
+    const certificates = readCertificates(config, places.file, reader);
+    findings.push(
+      ...believable([...read.findings, ...certificates.findings, ...checkMeaning(meant)], original, checked.removed),
+    );
   }
   const problems = sortProblems([...known.problems, ...findings.map((finding) => places.problem(finding))]);
   if (plan === null) return { problems };

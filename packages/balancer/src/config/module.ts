@@ -1,7 +1,7 @@
 // Configuration as a TypeScript module: `export default defineConfig({ ... })`. The same keys and checks as in YAML;
 // problems have a path instead of a line, unless the module itself does not run. `${...}` is left alone, because the
 // language has its own.
-import type { FileReader } from "./error-pages.ts";
+import type { FileReader } from "./file-reader.ts";
 import { planValue, type Loaded } from "./load.ts";
 import type { ModuleFailure } from "./module-failure.ts";
 import { Places } from "./place.ts";
