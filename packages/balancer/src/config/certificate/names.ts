@@ -1,5 +1,5 @@
 // The names that a certificate holds, and which of them a host is covered by (RFC 6125, RFC 9525).
-import { parseAddress } from "../../base/cidr.ts";
+import { isIP } from "../address.ts";
 
 /** DNS names in lower case, "*.example.com" as it stands; IP addresses in their shortest form without brackets. */
 export function namesIn(subjectAltName: string | undefined): string[] {
@@ -29,7 +29,7 @@ function unquoted(text: string): string {
 }
 
 function shortest(address: string): string {
-  if (parseAddress(address) === null) return address;
+  if (isIP(address) === 0) return address;
   return address.includes(":") ? (URL.parse(`http://[${address}]/`)?.hostname.slice(1, -1) ?? address) : address;
 }
 
@@ -37,5 +37,5 @@ function shortest(address: string): string {
 export function covers(names: readonly string[], host: string): boolean {
   if (names.includes(host)) return true;
   const dot = host.indexOf(".");
-  return dot > 0 && parseAddress(host) === null && names.includes(`*${host.slice(dot)}`);
+  return dot > 0 && isIP(host) === 0 && names.includes(`*${host.slice(dot)}`);
 }
