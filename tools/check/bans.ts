@@ -113,7 +113,8 @@ const bans: readonly Ban[] = [
 
 /** Words that the glossary replaces, in identifiers. */
 const words: readonly (readonly [RegExp, string])[] = [
-  [/front[eE]nd|entry[pP]oints?$/, "listener"],
+  // `entrypoints` alone is an option of Bun.build.
+  [/front[eE]nd|(?!^entrypoints$)^.*entry[pP]oints?$/, "listener"],
   [/(^|[a-z])[bB]ack[eE]nd/, "pool or endpoint"],
   [/(^|[a-z])[cC]luster/, "pool"],
   [/[uU]pstreamGroup/, "pool"],

@@ -1,8 +1,6 @@
 // The entry: bin/plimsoll.mjs starts this file under Bun.
 import { writeSync } from "node:fs";
-import { workerWord } from "@plimsoll/balancer/src/control/worker-command.ts";
-import { commands } from "./commands.ts";
-import { runProgram } from "./program.ts";
+import { ownParts } from "./own-parts.ts";
 import type { Io } from "./spec.ts";
 import { versionFacts } from "./version.ts";
 
@@ -15,13 +13,16 @@ const io: Io = {
   columns: columns(),
 };
 
-// In a single executable the workers are this program too.
-if (process.argv[2] === workerWord) {
-  await import("@plimsoll/balancer/src/control/worker-entry.ts");
+const part = Object.hasOwn(ownParts, process.argv[2] ?? "") ? ownParts[process.argv[2] ?? ""] : undefined;
+if (part !== undefined) {
+  await part();
+  // What it began decides when it is over.
   await new Promise(() => {});
 }
 
 try {
+  // Here and not above: a part that is not this program does without.
+  const [{ commands }, { runProgram }] = await Promise.all([import("./commands.ts"), import("./program.ts")]);
   process.exitCode = await runProgram(commands, process.argv.slice(2), io, versionFacts().version);
 } catch (error) {
   io.err(

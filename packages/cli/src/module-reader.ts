@@ -1,8 +1,24 @@
 // The process in which a configuration written in TypeScript runs, and nothing else: started by read-module.ts, which ends it.
-import { moduleFailure } from "@plimsoll/balancer/src/config/module-failure.ts";
-import type { ModuleMessage } from "./read-module.ts";
+import { defineConfig } from "@plimsoll/balancer/src/config/define.ts";
+import { moduleFailure, type ModuleFailure } from "@plimsoll/balancer/src/config/module-failure.ts";
 
-const file = process.argv[2] ?? "";
+/** What this process says, once. */
+export type ModuleMessage =
+  | { readonly kind: "value"; readonly value: unknown }
+  | { readonly kind: "failed"; readonly failure: ModuleFailure };
+
+// What it imports of ours is at hand also where nothing is installed beside it: with npx, with a global install, and in the
+// single executable.
+Bun.plugin({
+  name: "plimsoll",
+  setup(build) {
+    for (const name of ["plimsoll/config", "@plimsoll/balancer/config"]) {
+      build.module(name, () => ({ exports: { defineConfig }, loader: "object" }));
+    }
+  },
+});
+
+const file = process.argv.at(-1) ?? "";
 let message: ModuleMessage;
 try {
   const module = (await import(file)) as { readonly default?: unknown };

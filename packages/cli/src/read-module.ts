@@ -1,13 +1,9 @@
 // A configuration written in TypeScript is a program, and what a program can do must not happen to the balancer: one that waits
 // for ever would hold up every later change and the stop, one that exits would end it. So it runs in a process of its own. That
 // also reads anew what it imports; in this process modules are kept, and a reload would not see a change in them.
-import { fileURLToPath } from "node:url";
-import { unplaced, type ModuleFailure } from "@plimsoll/balancer/src/config/module-failure.ts";
-
-/** What the process says, once. */
-export type ModuleMessage =
-  | { readonly kind: "value"; readonly value: unknown }
-  | { readonly kind: "failed"; readonly failure: ModuleFailure };
+import { unplaced } from "@plimsoll/balancer/src/config/module-failure.ts";
+import type { ModuleMessage } from "./module-reader.ts";
+import { moduleReaderCommand } from "./own-parts.ts";
 
 /** Ms that a module may take; it may ask others for values, but a reload waits for it. */
 const patience = 10_000;
@@ -21,8 +17,7 @@ export async function readModule(
 ): Promise<ModuleMessage> {
   const { promise, resolve } = Promise.withResolvers<ModuleMessage>();
   const failed = (why: string): void => resolve({ kind: "failed", failure: unplaced(why) });
-  const reader = fileURLToPath(new URL("./module-reader.ts", import.meta.url));
-  const child = Bun.spawn([process.execPath, ...process.execArgv, reader, file], {
+  const child = Bun.spawn([...moduleReaderCommand(file)], {
     cwd,
     env: { ...env },
     // What it prints must not get between the JSON that a command prints.

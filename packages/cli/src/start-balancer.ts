@@ -1,10 +1,10 @@
 // Starts the balancer with everything that the command brings along: version, admin API, workers.
 import { runBalancer } from "@plimsoll/balancer/src/admin/serve.ts";
 import { StartError, type Supervisor, type SupervisorOptions } from "@plimsoll/balancer/src/control/supervisor.ts";
+import { workerCommand } from "./own-parts.ts";
 import { CommandError } from "./spec.ts";
 import { terminalClosed } from "./terminal.ts";
 import { versionFacts } from "./version.ts";
-import { workerCommand } from "./worker-command.ts";
 
 export type BalancerOptions = Pick<SupervisorOptions, "plan" | "log" | "reloadPlan" | "onHangup">;
 

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { disk } from "./disk.ts";
 import { loadConfig } from "./load.ts";
-import { defineConfig, loadObject, notLoaded } from "./module.ts";
+import { defineConfig } from "./define.ts";
+import { loadObject, notLoaded } from "./module.ts";
 import type { ModuleFailure } from "./module-failure.ts";
 import { renderProblems } from "./problem.ts";
 

@@ -6,12 +6,6 @@ import { planValue, type Loaded } from "./load.ts";
 import type { ModuleFailure } from "./module-failure.ts";
 import { Places } from "./place.ts";
 import { error } from "./problem.ts";
-import type { ConfigInput } from "./schema/config.ts";
-
-/** Gives an editor the types of a configuration. Returns it as it is. */
-export function defineConfig(config: ConfigInput): ConfigInput {
-  return config;
-}
 
 /** Checks and plans a configuration made by a program. `file` is named in problems and anchors relative paths. */
 export function loadObject(value: unknown, file: string, reader: FileReader): Loaded {

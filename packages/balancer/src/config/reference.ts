@@ -61,7 +61,7 @@ In TypeScript the keys are the same, and \`\${...}\` is left to the language:
 
 \`\`\`ts
 // plimsoll.config.ts
-import { defineConfig } from "@plimsoll/balancer/config";
+import { defineConfig } from "plimsoll/config";
 
 export default defineConfig({
   listeners: { web: { address: "127.0.0.1:8080", routes: [{ pool: "app" }] } },

@@ -1,7 +1,7 @@
 // The plan of `plimsoll up`: one listener, one pool called "app", no file. It is made from the same schema as a file, so
 // the defaults are the same ones.
 import { formatHostPort } from "./address.ts";
-import { defineConfig } from "./module.ts";
+import { defineConfig } from "./define.ts";
 import { planConfig } from "./plan-listeners.ts";
 import type { Plan } from "./plan.ts";
 import { configSchema } from "./schema/config.ts";

@@ -1,5 +1,5 @@
 // `plimsoll demo`
-import { fileURLToPath } from "node:url";
+import { calledAs, shopCommand } from "../own-parts.ts";
 import { exitCode, type CommandSpec } from "../spec.ts";
 import { port, type HostPort } from "../values.ts";
 import type { UpFacts } from "../up/run-up.ts";
@@ -51,13 +51,6 @@ const request = {
   env: {},
 } as const;
 
-/** With Node where it is at hand, as its sessions and keep-alive are what the demonstration is about; else with ourselves. */
-function shopCommand(): readonly string[] {
-  const shop = fileURLToPath(new URL("../../demo-shop/server.mjs", import.meta.url));
-  const node = Bun.which("node");
-  return node === null ? [process.execPath, ...process.execArgv, shop] : [node, shop];
-}
-
 function whatToTry({ url, admin, instances }: UpFacts): string {
   const [first, second] = instances();
   const tries: readonly (readonly [line: string, what: string])[] = [
@@ -72,7 +65,7 @@ function whatToTry({ url, admin, instances }: UpFacts): string {
     [`curl '${url}/slow?ms=5000'`, "a slow request; meanwhile:"],
     [`kill -HUP ${process.pid}`, "replaces all three, one by one, and the slow request still finishes"],
     ...(admin === "" ? [] : [[`curl ${admin}/metrics`, "what is counted"] as const]),
-    ["npx plimsoll status", "who is ready, and what is in flight"],
+    [`${calledAs} status`, "who is ready, and what is in flight"],
   ];
   const width = 48;
   const lines = tries.map(([line, what]) => `  ${line.padEnd(width)} ${what}`.trimEnd());
