@@ -1,5 +1,5 @@
 // Every file of golden/ with what must be said of it, word for word: problems in .txt, plans in .json. What changes on
-// purpose is written anew with GOLDEN=write bun test golden.
+// purpose is written anew with GOLDEN=write npm test -- golden.
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -42,17 +42,6 @@ export interface PoolExplanation {
   readonly names: readonly string[];
 }
 
-const inWords: Readonly<Record<AlgorithmName, string>> = {
-  roundRobin: "each in turn, by weight",
-  leastOutstanding: "the one with the fewest requests in flight, by weight",
-  p2c: "of two taken by chance, the one with fewer requests in flight",
-  peakEwma: "of two taken by chance, the one with the lower latency times load",
-  ringHash: "by the hash of the key, on a ring",
-  maglev: "by the hash of the key, in a table",
-  random: "by chance, by weight",
-  first: "the first that has room",
-};
-
 /** Asks the pool's own rotation and algorithm. `live` null: states are unknown and all are taken for ready. */
 export function explainPool(
   source: PoolSource,
@@ -101,7 +90,7 @@ export function explainPool(
   return {
     pool: plan.name,
     balance: plan.balance,
-    how: inWords[plan.balance],
+    how: algorithms[plan.balance].how,
     sticky: sticky === null ? null : { how: sticky.how, found: sticky.found },
     chosen,
     rotation: rotation.usable.map(({ id }) => id),

@@ -11,7 +11,7 @@ export interface FailedStart {
   readonly spawnError: string;
   /** Time from start to the end of waiting, in ms. */
   readonly waited: number;
-  /** Other ports on which it listened when last looked. */
+  /** Ports on which it listened when last looked, while nobody answered at its own on the loopback addresses. */
   readonly elsewhere: readonly number[];
   /** What the last knock at its own port found: "" nobody listened, else "status 503" or "silence". */
   readonly lastKnock: string;
@@ -39,6 +39,9 @@ export function explainFailedStart(start: FailedStart): string {
   if (start.lastKnock !== "") {
     const path = start.readyPath ?? "/";
     return `${waited} It listens on its port (${start.port}), but GET ${path} got ${start.lastKnock}.`;
+  }
+  if (start.elsewhere.includes(start.port)) {
+    return `${waited} It listens on its port (${start.port}), but neither on 127.0.0.1 nor on ::1, where it is asked. Make it listen on 127.0.0.1, or on all addresses.`;
   }
   if (start.elsewhere.length > 0) {
     return `${waited} It listens on port ${start.elsewhere.join(", ")} instead of the one it was given (PORT=${start.port}). ${howToListen}`;

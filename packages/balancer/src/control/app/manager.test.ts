@@ -125,6 +125,17 @@ describe("starting", () => {
   });
 });
 
+describe("listening where nobody asks", () => {
+  test("its own port is not called another one, and the address is what is wrong", async () => {
+    const { host, manager, events } = stage(() => ({ elsewhere: [20_001], term: 10 }), { instances: 1 });
+    const started = manager.start();
+    await host.advance(4000);
+    expect(events.map(describeEvent).join("\n")).not.toContain("not on the one it was given");
+    await host.advance(57_000);
+    expect(await started).toContain("It listens on its port (20001), but neither on 127.0.0.1 nor on ::1");
+  });
+});
+
 describe("falling", () => {
   test("takes the fallen out of rotation at once and starts it again, later each time", async () => {
     const { host, sink, manager, events } = stage((name, nth) =>

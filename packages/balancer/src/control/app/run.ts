@@ -145,7 +145,8 @@ export async function untilReady(
     }
     if (!told && knock.kind === "refused" && waited >= elsewhereDelay) {
       const ports = run.group.listening();
-      told = ports.length > 0;
+      // It may have come to its own port since the knock.
+      told = ports.length > 0 && !ports.includes(run.port);
       if (told) elsewhere(ports);
     }
     await Promise.race([sleep(host, knockDelays[Math.min(round, knockDelays.length - 1)] ?? 250), run.ended]);
