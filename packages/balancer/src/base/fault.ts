@@ -144,6 +144,36 @@ export const faults = {
     "The client stopped reading its answer.",
     "client-read",
   ),
+  // What should have come before anything else.
+  "proxy-header-missing": kind(
+    "client",
+    "never",
+    400,
+    "http_request_error",
+    "The connection did not begin with a PROXY protocol header, which its listener requires.",
+  ),
+  "proxy-header-malformed": kind(
+    "client",
+    "never",
+    400,
+    "http_request_error",
+    "The PROXY protocol header is not valid.",
+  ),
+  "proxy-header-timeout": kind(
+    "client",
+    "never",
+    408,
+    "http_request_error",
+    "The PROXY protocol header did not come in time.",
+    "client-head",
+  ),
+  "proxy-header-untrusted": kind(
+    "client",
+    "never",
+    400,
+    "http_request_error",
+    "The peer is none of the trusted proxies, who alone may connect where the PROXY protocol is required.",
+  ),
   // What routing found.
   "route-not-found": kind("self", "never", 404, "destination_not_found", "No route matches this request."),
   "pool-unusable": kind("self", "never", 503, "destination_unavailable", "No endpoint of the pool is usable."),

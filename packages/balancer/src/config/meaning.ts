@@ -4,6 +4,7 @@ import { checkAddresses } from "./meaning/addresses.ts";
 import { checkHierarchy } from "./meaning/hierarchy.ts";
 import type { Meant } from "./meaning/meant.ts";
 import { checkPools } from "./meaning/pools.ts";
+import { checkProxyProtocol } from "./meaning/proxy-protocol.ts";
 import { checkReferences } from "./meaning/references.ts";
 import { checkRetries } from "./meaning/retries.ts";
 import { checkRoutes } from "./meaning/routes.ts";
@@ -15,6 +16,7 @@ type Check = (meant: Meant) => Finding[];
 const checks: readonly Check[] = [
   checkAddresses,
   checkPools,
+  checkProxyProtocol,
   checkRoutes,
   checkRetries,
   checkReferences,

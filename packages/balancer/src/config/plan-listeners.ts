@@ -38,13 +38,14 @@ function planListener(
   pages: ErrorPages,
   original: (path: Path) => Path,
 ): ListenerPlan {
-  const { address, protocol, trustedProxies, timeouts, limits, underscores } = listener;
+  const { address, protocol, trustedProxies, proxyProtocol, timeouts, limits, underscores } = listener;
   return {
     slot: -1,
     name,
     address,
     protocol,
     trustedProxies,
+    proxyProtocol,
     timeouts,
     limits: planLimits(limits),
     underscores,

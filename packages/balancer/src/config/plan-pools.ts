@@ -33,7 +33,7 @@ export function planPool(name: string, config: PoolConfig, within: (written: str
     hashKey: planHashKey(config),
     hashBalance: config.hashBalance,
     zone: config.zone ?? "",
-    readiness: planReadiness(config.readiness, within),
+    readiness: planReadiness(config, within),
     failOpen: config.failOpen,
     sticky: planSticky(config.sticky),
     outliers: planOutliers(config.outliers),
@@ -44,6 +44,7 @@ export function planPool(name: string, config: PoolConfig, within: (written: str
     deadlineHeader: config.deadlineHeader?.toLowerCase() ?? "",
     limits: config.limits,
     keepAlive: config.keepAlive,
+    proxyProtocol: config.proxyProtocol,
     declared: planDeclared(config.declared ?? {}),
   };
   return { pool, names };
@@ -97,7 +98,10 @@ export function probeOf(config: ReadinessConfig): ProbeName | "off" {
   return config.command === undefined ? "tcp" : "command";
 }
 
-function planReadiness(config: ReadinessConfig, within: (written: string) => string): ReadinessPlan | null {
+function planReadiness(
+  { readiness: config, proxyProtocol }: PoolConfig,
+  within: (written: string) => string,
+): ReadinessPlan | null {
   const probe = probeOf(config);
   if (probe === "off") return null;
   const { interval, timeout, rise, fall, body, tls, command } = config;
@@ -119,6 +123,7 @@ function planReadiness(config: ReadinessConfig, within: (written: string) => str
           }
         : null,
     command: command === undefined ? null : { words: command, env: Object.entries(config.env ?? {}) },
+    proxyProtocol,
     interval,
     fastInterval: Math.min(interval, config.fastInterval ?? defaultFastInterval),
     timeout,

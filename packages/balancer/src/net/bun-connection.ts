@@ -10,6 +10,7 @@
 // - A reset is delivered also while paused, together with the bytes that lay unread.
 // - `drain` comes without a short write before it, and once when a connecting socket is connected.
 
+import type { ProxyHeader } from "@plimsoll/wire/proxy-protocol";
 import type { Socket } from "bun";
 import type { CloseReason, Connection, ConnectionHandler } from "./transport.ts";
 import { peerGone, sendQueue } from "./libc.ts";
@@ -50,6 +51,7 @@ export class BunConnection implements Connection {
   shut = false;
   /** A write found the connection reset. */
   lost = false;
+  proxied: ProxyHeader | null = null;
   /** Bytes dropped while lingering. */
   dropped = 0;
   /** Where a connection of ours went; undefined on accepted ones. */
@@ -146,6 +148,8 @@ export class BunConnection implements Connection {
   }
 
   get remoteAddress(): string {
+    const said = this.#said;
+    if (said !== null) return said.family === "ip" ? said.source : "";
     if (this.target !== undefined) return plainAddress(this.target.host);
     const known = this.#remoteAddress;
     if (known !== undefined) return known;
@@ -154,15 +158,23 @@ export class BunConnection implements Connection {
   }
 
   get remotePort(): number {
-    return this.target?.port ?? this.socket?.remotePort ?? 0;
+    return this.#said?.sourcePort ?? this.target?.port ?? this.socket?.remotePort ?? 0;
   }
 
   get localAddress(): string {
+    const said = this.#said;
+    if (said !== null) return said.family === "ip" ? said.destination : "";
     return (this.#localAddress ??= plainAddress(this.socket?.localAddress));
   }
 
   get localPort(): number {
-    return this.socket?.localPort ?? 0;
+    return this.#said?.destinationPort ?? this.socket?.localPort ?? 0;
+  }
+
+  /** A header that says whose connection this is; one for the proxy's own connections does not. */
+  get #said(): ProxyHeader | null {
+    const { proxied } = this;
+    return proxied === null || proxied.family === "none" ? null : proxied;
   }
 
   /** Ends it with RST and tells the owner `reason`. */

@@ -1,6 +1,7 @@
 // A TLS handshake for its own sake: made, judged, and ended again. Probes make one every few seconds; balanced traffic never
 // takes this way, so node:tls is good enough.
 import { readFileSync } from "node:fs";
+import { connect as connectPlain, type Socket } from "node:net";
 import { checkServerIdentity, connect, type ConnectionOptions, type TLSSocket } from "node:tls";
 import type { Address } from "./transport.ts";
 
@@ -11,6 +12,8 @@ export interface HandshakeOptions {
   readonly verify: boolean;
   /** PEM file of trusted authorities, read now; "" means the system's. */
   readonly ca: string;
+  /** What is sent, unencrypted, before the handshake. */
+  readonly preface?: Uint8Array;
 }
 
 export interface HandshakeOutcome {
@@ -22,7 +25,7 @@ export interface HandshakeOutcome {
 /** Makes one. Never rejects; `signal` ends it at once. */
 export function shakeHands(
   address: Address,
-  { serverName, verify, ca }: HandshakeOptions,
+  { serverName, verify, ca, preface }: HandshakeOptions,
   signal: AbortSignal,
 ): Promise<HandshakeOutcome> {
   const { promise, resolve } = Promise.withResolvers<HandshakeOutcome>();
@@ -34,8 +37,10 @@ export function shakeHands(
   }
   const host = address.kind === "unix" ? "localhost" : address.host;
   const name = serverName === "" ? host : serverName;
+  const place = address.kind === "unix" ? { path: address.path } : { host: address.host, port: address.port };
+  let carrier: Socket | null = null;
   const options: ConnectionOptions = {
-    ...(address.kind === "unix" ? { path: address.path } : { host: address.host, port: address.port }),
+    ...place,
     // RFC 6066 §3: an address is no server name; what the certificate says of it is verified all the same.
     servername: isAddress(name) ? "" : name,
     checkServerIdentity: (_, certificate) => checkServerIdentity(name, certificate),
@@ -50,10 +55,17 @@ export function shakeHands(
     signal.removeEventListener("abort", aborted);
     resolve(outcome);
     socket?.destroy();
+    carrier?.destroy();
   };
   const aborted = (): void => end({ ok: false, detail: "cancelled" });
   const failed = (cause: unknown): void => end({ ok: false, detail: wordsFor(cause) });
   try {
+    if (preface !== undefined) {
+      carrier = connectPlain(place);
+      carrier.on("error", failed);
+      carrier.write(preface);
+      options.socket = carrier;
+    }
     socket = connect(options);
   } catch (cause) {
     failed(cause);

@@ -2,6 +2,8 @@
 // engine noticing. Bytes handed to a handler are borrowed: they are valid until the handler returns, so whoever needs
 // them later copies them.
 
+import type { ProxyHeader } from "@plimsoll/wire/proxy-protocol";
+
 /** Where to listen or connect: an IP address (never a name) and port, or the path of a Unix socket. */
 export type Address =
   | { readonly kind: "tcp"; readonly host: string; readonly port: number }
@@ -60,6 +62,11 @@ export interface Connection {
   close(): void;
   /** Closes with RST, so that the peer sees that something is missing. */
   reset(): void;
+  /**
+   * What a PROXY protocol header said of this connection, null without one. Set before the connection has its session; from
+   * then on the four below are what the header says, if it says any.
+   */
+  proxied: ProxyHeader | null;
   /** The peer's IP address as text (IPv4-mapped IPv6 as IPv4); "" for Unix sockets. Costs a string: cache it. */
   readonly remoteAddress: string;
   readonly remotePort: number;

@@ -66,6 +66,7 @@ export function poolPlan(over: Partial<PoolPlan> = {}): PoolPlan {
     deadlineHeader: "",
     limits: { inFlight: 0, queue: 10, queueTimeout: 1_000 },
     keepAlive: { maxIdle: 4, idle: 4_000, maxRequests: 0 },
+    proxyProtocol: "off",
     declared: { client: 0, app: 0, downstream: 0, keepAlive: 0, stopGrace: 0 },
     ...over,
   };
@@ -85,6 +86,7 @@ export const readiness: NonNullable<PoolPlan["readiness"]> = {
   interval: 5_000,
   fastInterval: 1_000,
   timeout: 2_000,
+  proxyProtocol: "off",
   rise: 2,
   fall: 3,
 };

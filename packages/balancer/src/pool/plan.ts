@@ -34,6 +34,9 @@ export interface EndpointPlan {
 /** Names of the probes in probe/table.ts. */
 export type ProbeName = "http" | "tcp" | "tls" | "command";
 
+/** Which version of the PROXY protocol header is sent first on every connection to an endpoint. */
+export type ProxyProtocolPlan = "off" | "v1" | "v2";
+
 export interface ReadinessPlan {
   readonly probe: ProbeName;
   readonly path: string;
@@ -51,6 +54,8 @@ export interface ReadinessPlan {
   readonly tls: TlsProbePlan | null;
   /** What is run, and with which environment; null for other probes. */
   readonly command: CommandProbePlan | null;
+  /** What is said first on the probe's connections: that nobody is spoken for. As for the pool's own. */
+  readonly proxyProtocol: ProxyProtocolPlan;
   readonly interval: number;
   /** Instead of `interval` while probes in a row are about to change what is thought of an endpoint. */
   readonly fastInterval: number;
@@ -201,5 +206,6 @@ export interface PoolPlan {
     /** Exchanges per upstream connection; 0 = no limit. */
     readonly maxRequests: number;
   };
+  readonly proxyProtocol: ProxyProtocolPlan;
   readonly declared: DeclaredPlan;
 }

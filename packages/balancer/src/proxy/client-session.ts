@@ -14,6 +14,7 @@ import { HeldBytes } from "./held-bytes.ts";
 import type { ListedSession, ListenerState } from "./listener-state.ts";
 import { Outbox, settle } from "./outbox.ts";
 import type { OwnAnswer } from "./own-answer.ts";
+import { Prefaces } from "./preface.ts";
 import { RequestBody } from "./request-body.ts";
 import type { HeaderEdits } from "./steps/header-edits.ts";
 import { Tunnel } from "./tunnel.ts";
@@ -48,6 +49,7 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
   previous: ListedSession | null = null;
   readonly outbox: Outbox;
   readonly exchange: Exchange;
+  readonly prefaces: Prefaces;
   readonly #context: EngineContext;
   readonly #state: ListenerState;
   readonly #connection: Connection;
@@ -78,7 +80,9 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
     this.outbox = new Outbox(context.cells, state.cells + ListenerCell.bytesOut);
     this.outbox.connection = connection;
     this.#writer = new AnswerWriter(this.outbox);
-    this.exchange = new Exchange(context, this, state, { address: connection.remoteAddress, scheme });
+    this.prefaces = new Prefaces(connection);
+    const port = connection.proxied?.family === "ip" ? connection.localPort : 0;
+    this.exchange = new Exchange(context, this, state, { address: connection.remoteAddress, scheme, port });
     this.#timer = new Timer(() => this.#expired());
     state.add(this);
     this.#idleSince = context.wheel.now;
@@ -116,6 +120,12 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
     this.outbox.clear();
     this.#connection.reset();
     this.#die();
+  }
+
+  /** Says why nothing of this connection is read, and closes it. Instead of a request. */
+  refuse(code: FaultCode, cause: string): void {
+    this.#refuseUnread(code, cause);
+    settle();
   }
 
   // ConnectionHandler
@@ -413,6 +423,7 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
   #die(): void {
     if (this.#phase === Phase.dead) return;
     this.#phase = Phase.dead;
+    this.prefaces.close();
     this.#held.clear();
     this.outbox.clear();
     this.#context.wheel.disarm(this.#timer);

@@ -2,10 +2,13 @@
 // (client-session.ts); an HTTP/2 stream will be another.
 import type { AnswerHead } from "@plimsoll/wire/http1";
 import type { OwnAnswer } from "./own-answer.ts";
+import type { Prefaces } from "./preface.ts";
 import type { HeaderEdits } from "./steps/header-edits.ts";
 import type { UpstreamSession } from "./upstream-session.ts";
 
 export interface ClientSide {
+  /** What is said of it to pools that want to know. */
+  readonly prefaces: Prefaces;
   /** A 100, 103 or other informational answer. */
   informational(bytes: Uint8Array, head: AnswerHead): void;
   /** The final head, with lines of our `own`; the body follows in `answerData`, the end in `answerEnd`. */

@@ -11,6 +11,7 @@ import { ListenerCell, type SharedTable, WorkerCell } from "../observe/table.ts"
 import { commitPools, type PoolContext } from "../pool/assemble.ts";
 import { spreadClosing } from "../pool/drain.ts";
 import type { Pool } from "../pool/pool.ts";
+import { Arrival, arrivesProxied } from "./arrival.ts";
 import { assemble, type EnginePlan, type Snapshot } from "./assemble.ts";
 import { CurrentRequest } from "./current-request.ts";
 import type { EngineContext } from "./engine-context.ts";
@@ -131,7 +132,9 @@ export function createEngine(options: EngineOptions): Engine {
       return connection.handler;
     }
     cells[state.cells + ListenerCell.open]!++;
-    const session = open(context, state, connection);
+    const session = arrivesProxied(state, connection)
+      ? new Arrival(context, state, connection, open)
+      : open(context, state, connection);
     // It waited in the queue while the listener was closed: it has one request, and a moment for it.
     if (leaving.has(state)) session.wind();
     return session;

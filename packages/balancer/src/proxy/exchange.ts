@@ -19,6 +19,7 @@ import { hashKey } from "./hash-key.ts";
 import type { ListenerSnapshot, ListenerState } from "./listener-state.ts";
 import { Mirror } from "./mirror.ts";
 import { faultAnswer, readyAnswer, sentLength, stoppingAnswer, type OwnAnswer } from "./own-answer.ts";
+import type { Preface } from "./preface.ts";
 import { buildRequestHead, requestIdFrom, requestIdTo } from "./request-head.ts";
 import { nextRequestId } from "./request-id.ts";
 import { maxForwards, shapeRequest } from "./request-shape.ts";
@@ -36,6 +37,8 @@ const forwardedFarEnough: OwnAnswer = { status: 200, lines: nothing, body: nothi
 export interface ClientAddress {
   readonly address: string;
   readonly scheme: "http" | "https";
+  /** The port that it connected to, where a proxy in front says so; 0: the listener's. */
+  readonly port: number;
 }
 
 export class Exchange implements TryOwner {
@@ -138,7 +141,7 @@ export class Exchange implements TryOwner {
       return;
     }
     if (route.fixed !== null || route.redirect !== null) {
-      this.#answerAlone(route, route.fixed ?? route.redirect?.(request, this.#peer.scheme, this.#state.port));
+      this.#answerAlone(route, route.fixed ?? route.redirect?.(request, this.#peer.scheme, this.#port));
       return;
     }
     if (maxForwards(head.method, request) === 0) {
@@ -160,7 +163,13 @@ export class Exchange implements TryOwner {
     if (!tries.plan(destination, trusted)) return;
     const upgrade = this.#buildHead(bytes, head, listener, route, pool, trusted);
     if (route.mirror !== null)
-      this.#mirror = Mirror.begin(context, route.mirror, tries.head as HeadBuffer, head.method);
+      this.#mirror = Mirror.begin(
+        context,
+        route.mirror,
+        tries.head as HeadBuffer,
+        head.method,
+        this.preface(route.mirror.pool),
+      );
     if (this.requestDone) this.#mirror?.end();
     tries.begin(upgrade);
   }
@@ -223,6 +232,10 @@ export class Exchange implements TryOwner {
     this.source = this.#peer.address;
     this.logged = null;
     this.refuse(code, cause);
+  }
+
+  preface(pool: Pool): Preface | null {
+    return this.#client.prefaces.of(pool.plan);
   }
 
   /** The client's connection is gone: nothing can be answered. */
@@ -330,6 +343,11 @@ export class Exchange implements TryOwner {
     this.tries.reset(this.startedAt);
   }
 
+  /** What the client takes for our port. */
+  get #port(): number {
+    return this.#peer.port === 0 ? this.#state.port : this.#peer.port;
+  }
+
   #readVisit(stick: Stick, trusted: boolean): void {
     const { clock, request } = this.#context;
     const visit = readVisit(stick, this.tries.visit, request, clock.wall());
@@ -383,7 +401,7 @@ export class Exchange implements TryOwner {
   ): boolean {
     const context = this.#context;
     const { address, scheme } = this.#peer;
-    const peer = { address, scheme, port: this.#state.port, trusted, source: this.source };
+    const peer = { address, scheme, port: this.#port, trusted, source: this.source };
     const shape = shapeRequest(context, head, listener, route, peer, this.#forwarding);
     shape.close = pool.plan.keepAlive.maxIdle === 0;
     shape.ownCookie = pool.stick === null ? "" : pool.stick.ownCookie;

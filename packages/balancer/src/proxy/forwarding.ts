@@ -12,7 +12,7 @@ export interface Sender {
   /** "" where there is none to tell (a Unix socket). */
   readonly address: string;
   readonly scheme: "http" | "https";
-  /** The listener's port. */
+  /** The listener's port, or the one that a proxy in front says was connected to. */
   readonly port: number;
 }
 

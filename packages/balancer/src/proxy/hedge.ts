@@ -8,6 +8,7 @@ import type { AnswerSink } from "./answer-sink.ts";
 import type { EngineContext } from "./engine-context.ts";
 import type { Destination } from "./folded-route.ts";
 import type { HeadBuffer } from "./head-buffer.ts";
+import type { Preface } from "./preface.ts";
 import type { UpstreamSession } from "./upstream-session.ts";
 import { sendTry, takeUpstream } from "./upstream-try.ts";
 
@@ -39,7 +40,12 @@ export class Hedge implements AnswerSink {
     context: EngineContext,
     destination: Destination,
     endpoint: Endpoint,
-    request: { readonly head: HeadBuffer; readonly method: number; readonly attempt: number },
+    request: {
+      readonly head: HeadBuffer;
+      readonly method: number;
+      readonly attempt: number;
+      readonly preface: Preface | null;
+    },
     owner: HedgeOwner,
   ) {
     this.#context = context;
@@ -52,7 +58,7 @@ export class Hedge implements AnswerSink {
     endpoint.begin();
     endpoint.count(EndpointCell.requests);
     endpoint.count(EndpointCell.retries);
-    this.upstream = takeUpstream(context, destination, endpoint, this, "yes");
+    this.upstream = takeUpstream(context, destination, endpoint, this, "yes", request.preface);
     if (this.upstream.open) this.#send();
   }
 

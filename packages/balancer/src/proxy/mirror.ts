@@ -8,6 +8,7 @@ import type { AnswerSink } from "./answer-sink.ts";
 import type { EngineContext } from "./engine-context.ts";
 import type { Destination } from "./folded-route.ts";
 import type { HeadBuffer } from "./head-buffer.ts";
+import type { Preface } from "./preface.ts";
 import type { UpstreamSession } from "./upstream-session.ts";
 import { takeUpstream } from "./upstream-try.ts";
 
@@ -24,11 +25,17 @@ export class Mirror implements AnswerSink {
   #ended = false;
 
   /** Begins a copy; null when the pool has nobody to take it. */
-  static begin(context: EngineContext, destination: Destination, head: HeadBuffer, method: number): Mirror | null {
+  static begin(
+    context: EngineContext,
+    destination: Destination,
+    head: HeadBuffer,
+    method: number,
+    preface: Preface | null,
+  ): Mirror | null {
     const endpoint = destination.pool.pick(0, null);
     if (endpoint === null) return null;
     destination.pool.count(PoolCell.mirrored);
-    return new Mirror(context, destination, endpoint, head, method);
+    return new Mirror(context, destination, endpoint, head, method, preface);
   }
 
   private constructor(
@@ -37,6 +44,7 @@ export class Mirror implements AnswerSink {
     endpoint: Endpoint,
     head: HeadBuffer,
     method: number,
+    preface: Preface | null,
   ) {
     this.#endpoint = endpoint;
     this.#method = method;
@@ -44,7 +52,7 @@ export class Mirror implements AnswerSink {
     this.#keptTo = head.length;
     endpoint.begin();
     endpoint.count(EndpointCell.requests);
-    this.#upstream = takeUpstream(context, destination, endpoint, this, "yes");
+    this.#upstream = takeUpstream(context, destination, endpoint, this, "yes", preface);
     if (this.#upstream.open) this.opened();
   }
 

@@ -84,7 +84,11 @@ export interface ListenerPlan {
   readonly address: { readonly host: string; readonly port: number };
   readonly protocol: ListenerProtocol;
   readonly trustedProxies: readonly string[];
+  /** Whether connections of trusted proxies may or must begin with a PROXY protocol header. */
+  readonly proxyProtocol: "off" | "accept" | "require";
   readonly timeouts: {
+    /** For the whole PROXY protocol header. */
+    readonly proxyHeader: number;
     readonly headers: number;
     readonly body: number;
     readonly idle: number;

@@ -6,7 +6,7 @@ import type { FaultCode } from "../base/fault.ts";
 import type { TryRecord } from "../observe/access-record.ts";
 import { EndpointCell, PoolCell } from "../observe/table.ts";
 import type { Endpoint } from "../pool/endpoint.ts";
-import type { Avoided, Waiter } from "../pool/pool.ts";
+import type { Avoided, Pool, Waiter } from "../pool/pool.ts";
 import type { Visit } from "../pool/stick/stick.ts";
 import type { AnswerSink } from "./answer-sink.ts";
 import { noTries } from "./books.ts";
@@ -17,6 +17,7 @@ import type { Destination } from "./folded-route.ts";
 import { type HeadBuffer, releaseHead } from "./head-buffer.ts";
 import { Hedge, type HedgeOwner } from "./hedge.ts";
 import { settle } from "./outbox.ts";
+import type { Preface } from "./preface.ts";
 import { isIdempotent, isRetriable } from "./retry.ts";
 import { mostUnheard, Unheard } from "./unheard.ts";
 import type { UpstreamSession } from "./upstream-session.ts";
@@ -29,6 +30,8 @@ export interface TryOwner extends AnswerSink {
   /** Whether the request has arrived whole. */
   readonly requestDone: boolean;
   stage: number;
+  /** What is said of the client first on connections to this pool. */
+  preface(pool: Pool): Preface | null;
   /** It ends here: no try is left, or its time is over. */
   refuse(code: FaultCode, cause: string): void;
   /** The endpoint can take body bytes. */
@@ -238,7 +241,9 @@ export class Tries implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
     if (endpoint === null || endpoint === first || !pool.retryAllowed(retry.budget)) return;
     pool.count(PoolCell.hedges);
     this.attempts++;
-    const request = { head: this.head as HeadBuffer, method: this.#owner.method, attempt: this.attempts };
+    const { method } = this.#owner;
+    const preface = this.#owner.preface(pool);
+    const request = { head: this.head as HeadBuffer, method, attempt: this.attempts, preface };
     this.#hedge = new Hedge(this.#context, this.destination as Destination, endpoint, request, this);
     settle();
   }
@@ -369,7 +374,8 @@ export class Tries implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
     if (destination.timed) this.#limitTry(destination);
     // A retry after the keep-alive race must not meet it again: only the first try reuses a connection.
     const reuse = this.attempts > 1 ? "no" : this.#safe && !this.#bodyLost ? "yes" : "checked";
-    const upstream = takeUpstream(this.#context, destination, endpoint, this, reuse);
+    const preface = this.#owner.preface(destination.pool);
+    const upstream = takeUpstream(this.#context, destination, endpoint, this, reuse, preface);
     this.upstream = upstream;
     this.reused = upstream.reused;
     this.failedOpen = destination.pool.failedOpen;

@@ -13,6 +13,7 @@ import { type AnswerEvents, AnswerReader } from "./answer-reader.ts";
 import type { AnswerSink } from "./answer-sink.ts";
 import type { EngineContext } from "./engine-context.ts";
 import { Outbox, settle } from "./outbox.ts";
+import type { Preface } from "./preface.ts";
 
 const Phase = { connecting: 0, busy: 1, idle: 2, dead: 3 } as const;
 const noTrailers = new Uint8Array(0);
@@ -21,6 +22,8 @@ const raceTime = 1_000;
 
 export class UpstreamSession implements ConnectionHandler, IdleConnection, AnswerEvents, Occupant {
   readonly endpoint: Endpoint;
+  /** What was said first on it; only exchanges of the same client follow. null = nothing. */
+  readonly preface: Preface | null;
   readonly outbox: Outbox;
   connection: Connection | null = null;
   sink: AnswerSink | null;
@@ -52,7 +55,9 @@ export class UpstreamSession implements ConnectionHandler, IdleConnection, Answe
     maxExchanges: number,
     timeouts: PoolTimeouts,
     sink: AnswerSink,
+    preface: Preface | null = null,
   ) {
+    this.preface = preface;
     this.#context = context;
     this.endpoint = endpoint;
     this.#maxExchanges = maxExchanges;
@@ -161,6 +166,7 @@ export class UpstreamSession implements ConnectionHandler, IdleConnection, Answe
     this.#phase = Phase.busy;
     this.#context.wheel.disarm(this.#timer);
     this.endpoint.connectSucceeded();
+    if (this.preface !== null) this.outbox.append(this.preface.bytes, 0, this.preface.bytes.length);
     sink.opened();
     settle();
   }
@@ -257,7 +263,10 @@ export class UpstreamSession implements ConnectionHandler, IdleConnection, Answe
   /** Becomes idle; false when there are enough idle ones. */
   #rest(): boolean {
     this.#phase = Phase.idle;
-    return this.endpoint.idle.put(this, this.#context.wheel.now);
+    const { preface } = this;
+    if (preface?.over === true || !this.endpoint.idle.put(this, this.#context.wheel.now)) return false;
+    preface?.keep(this);
+    return true;
   }
 
   #closedFault(reason: CloseReason): FaultCode {
@@ -283,7 +292,10 @@ export class UpstreamSession implements ConnectionHandler, IdleConnection, Answe
 
   #die(abruptly: boolean): void {
     if (this.#phase === Phase.dead) return;
-    if (this.#phase === Phase.idle) this.endpoint.idle.remove(this);
+    if (this.#phase === Phase.idle) {
+      this.endpoint.idle.remove(this);
+      this.preface?.forget(this);
+    }
     this.#phase = Phase.dead;
     this.endpoint.occupants.leave(this);
     this.#reader.stop();

@@ -6,6 +6,7 @@ import type { AnswerSink } from "./answer-sink.ts";
 import type { EngineContext } from "./engine-context.ts";
 import type { Destination } from "./folded-route.ts";
 import type { HeadBuffer } from "./head-buffer.ts";
+import type { Preface } from "./preface.ts";
 import { UpstreamSession } from "./upstream-session.ts";
 
 /**
@@ -24,14 +25,23 @@ export function takeUpstream(
   endpoint: Endpoint,
   sink: AnswerSink,
   reuse: Reuse,
+  preface: Preface | null,
 ): UpstreamSession {
   const { keepAlive } = pool.plan;
   if (reuse !== "no") {
     const { idle } = endpoint;
     const { now } = context.wheel;
     for (;;) {
-      const kept = idle.take(now, endpoint.idleLimit(keepAlive.idle)) as UpstreamSession | null;
+      const age = endpoint.idleLimit(keepAlive.idle);
+      const kept = (
+        preface === null ? idle.take(now, age) : preface.take(endpoint, now, age)
+      ) as UpstreamSession | null;
       if (kept === null) break;
+      // Left from before a reload: it speaks for somebody.
+      if (kept.preface !== preface) {
+        kept.retire();
+        continue;
+      }
       if (reuse === "checked" && kept.ending) {
         kept.retire();
         pool.count(PoolCell.staleAvoided);
@@ -42,7 +52,7 @@ export function takeUpstream(
     }
     if (idle.aged()) pool.count(PoolCell.staleAvoided);
   }
-  return new UpstreamSession(context, endpoint, keepAlive.maxRequests, timeouts, sink);
+  return new UpstreamSession(context, endpoint, keepAlive.maxRequests, timeouts, sink, preface);
 }
 
 /** Sends the head, `lines` of this try in it (whole lines, or ""), and what is kept of the body. */

@@ -58,18 +58,18 @@ export const listenerSchema = z
       .default([])
       .meta({ examples: [["10.0.0.0/8"]] })
       .describe(
-        "Whose X-Forwarded-* and Forwarded fields are believed. None by default: what others send of them is dropped.",
+        "Whose X-Forwarded-* and Forwarded fields, and PROXY protocol headers, are believed. None by default: what others send of them is dropped.",
       ),
     proxyProtocol: oneOf(["off", "accept", "require"])
-      .register(notYet, {
-        severity: "error",
-        will: "the PROXY protocol header of trusted proxies will be read",
-        except: ["off"],
-      })
       .default("off")
-      .describe("Whether connections begin with a PROXY protocol header."),
+      .describe(
+        "Whether connections of `trustedProxies` begin with a PROXY protocol header, version 1 or 2: never, some (`accept`: found out by their first bytes), or all (`require`: then nobody else may connect). The client that it names is the client everywhere.",
+      ),
     timeouts: z
       .strictObject({
+        proxyHeader: duration()
+          .prefault("5s")
+          .describe("Longest time from the begin of a connection to the end of its PROXY protocol header."),
         headers: duration()
           .prefault("10s")
           .describe("Longest time from the first byte of a request to the end of its head; beyond it 408."),

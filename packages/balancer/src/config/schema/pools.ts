@@ -83,6 +83,11 @@ export const poolSchema = z
       .default("http1")
       .describe("What is spoken to the endpoints."),
     tls: poolTlsSchema.optional(),
+    proxyProtocol: oneOf(["off", "v1", "v2"])
+      .default("off")
+      .describe(
+        "PROXY protocol header that is sent first on every connection to an endpoint, and says who the client is; those of probes say that nobody is. An endpoint that does not expect it takes it for nonsense. v2 carries more: a unique id, and what is known of the client's TLS. Connections are then not shared by clients.",
+      ),
     endpoints: z
       .array(endpointSchema)
       .min(1)

@@ -1,4 +1,5 @@
 // What a probe is, and the one connection that those which speak to the endpoint themselves make for it.
+import { writeProxyLine, writeProxyLocal } from "@plimsoll/wire/proxy-protocol";
 import type { Clock } from "../../base/clock.ts";
 import type { Timers } from "../../net/clock.ts";
 import type { CommandOptions, CommandOutcome } from "../../net/run-command.ts";
@@ -48,6 +49,14 @@ export interface Dialogue {
   /** The endpoint will send no more, before there was a verdict. */
   ended(attempt: Attempt): void;
 }
+
+/** What an endpoint that expects the PROXY protocol hears first from a probe; null = nothing. */
+export function probePreface({ proxyProtocol }: ReadinessPlan): Uint8Array | null {
+  return proxyProtocol === "off" ? null : proxyProtocol === "v1" ? ownLine : ownHeader;
+}
+
+const ownLine = writeProxyLine({ source: "", sourcePort: 0, destination: "", destinationPort: 0 });
+const ownHeader = writeProxyLocal();
 
 /** Longest that a connection is read on after the verdict, in bytes: an answer's body, in case it comes. */
 const lingerBytes = 64 * 1024;
@@ -101,6 +110,12 @@ export class Attempt implements ConnectionHandler {
 
   /** Sends everything, as the endpoint takes it. */
   send(bytes: Uint8Array): void {
+    if (this.#unsent.length > 0) this.#unsent = Buffer.concat([this.#unsent, bytes]);
+    else this.#push(bytes);
+  }
+
+  #push(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
     const accepted = this.#connection.write(bytes, 0, bytes.length);
     this.#unsent = bytes.subarray(accepted);
   }
@@ -125,6 +140,8 @@ export class Attempt implements ConnectionHandler {
 
   onOpen(): void {
     this.#open = true;
+    const preface = probePreface(this.#plan);
+    if (preface !== null) this.send(preface);
     this.#dialogue.opened(this);
   }
 
@@ -135,7 +152,7 @@ export class Attempt implements ConnectionHandler {
   }
 
   onDrain(): void {
-    this.send(this.#unsent);
+    this.#push(this.#unsent);
   }
 
   onEnd(): void {

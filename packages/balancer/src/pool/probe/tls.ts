@@ -1,8 +1,8 @@
 // Ready is who completes a TLS handshake, with a certificate that is believed unless that is not asked for. What is spoken
 // within TLS is not looked at.
-import type { TlsProbePlan } from "../plan.ts";
+import type { ReadinessPlan, TlsProbePlan } from "../plan.ts";
 import { askWithin } from "./one-shot.ts";
-import type { Probe, ProbeNetwork } from "./probe.ts";
+import { type Probe, type ProbeNetwork, probePreface } from "./probe.ts";
 
 const plain: TlsProbePlan = { serverName: "", verify: true, ca: "" };
 
@@ -11,7 +11,12 @@ export function tlsProbe(network: ProbeNetwork): Probe {
     name: "tls",
     run: (subject, plan, signal) =>
       askWithin(network, plan, signal, "no handshake", (over) =>
-        network.shakeHands(subject.address, plan.tls ?? plain, over),
+        network.shakeHands(subject.address, { ...(plan.tls ?? plain), ...said(plan) }, over),
       ),
   };
+}
+
+function said(plan: ReadinessPlan): { preface?: Uint8Array } {
+  const preface = probePreface(plan);
+  return preface === null ? {} : { preface };
 }

@@ -1,0 +1,36 @@
+// Whether who may speak for clients is known, and what speaking for them costs.
+import { error, warning, type Finding } from "../problem.ts";
+import type { Meant } from "./meant.ts";
+
+export function checkProxyProtocol({ config, plan }: Meant): Finding[] {
+  const findings: Finding[] = [];
+  for (const [name, { proxyProtocol, trustedProxies }] of Object.entries(config.listeners)) {
+    if (proxyProtocol === "off" || trustedProxies.length > 0) continue;
+    const path = ["listeners", name, "proxyProtocol"];
+    const hint = "write in trustedProxies what stands in front, or proxyProtocol: off";
+    findings.push(
+      proxyProtocol === "require"
+        ? error(path, "trustedProxies is empty, so nobody could connect", hint)
+        : warning(path, "trustedProxies is empty, so no header is believed and this has no effect", hint),
+    );
+  }
+  for (const [name, pool] of Object.entries(config.pools)) {
+    if (pool.proxyProtocol === "off") continue;
+    const path = ["pools", name, "proxyProtocol"];
+    if (pool.tls !== undefined) {
+      const message = "a PROXY protocol header in front of TLS to an endpoint is not available yet";
+      findings.push(error(path, message, "write proxyProtocol: off, or remove tls"));
+    }
+    const users = plan.listeners.filter((listener) => listener.routes.some((route) => leadsTo(route.action, name)));
+    if (!users.some(({ protocol }) => protocol === "http")) continue;
+    const message = "each client gets connections of its own to the endpoints, and none is shared with another client";
+    const hint = "write off for applications that read X-Forwarded-For: that is sent with every request";
+    findings.push(warning(path, message, hint));
+  }
+  return findings;
+}
+
+function leadsTo(action: Meant["plan"]["listeners"][number]["routes"][number]["action"], pool: string): boolean {
+  if (action.kind === "pool") return action.pool === pool;
+  return action.kind === "split" && action.parts.some((part) => part.pool === pool);
+}
