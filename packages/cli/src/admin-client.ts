@@ -5,6 +5,7 @@
 import {
   runningPrograms,
   runtimeBases,
+  type FoundProgram,
   type RunningProgram,
 } from "@plimsoll/balancer/src/control/runtime-directory.ts";
 import { CommandError, type Io, type OptionSpec } from "./spec.ts";
@@ -27,6 +28,8 @@ export interface RunningTarget {
   readonly pid: number;
   /** "": it has none. */
   readonly admin: string;
+  /** Its runtime directory, if it is a program of this user on this machine. */
+  readonly program: FoundProgram | null;
 }
 
 /**
@@ -34,16 +37,19 @@ export interface RunningTarget {
  * address. A CommandError when several run.
  */
 export function findRunning(io: Io, given: HostPort | undefined): RunningTarget {
-  if (given !== undefined) return { pid: 0, admin: `http://${showHostPort(given)}` };
   const running = runningPrograms(runtimeBases(io.env));
+  if (given !== undefined) {
+    const admin = `http://${showHostPort(given)}`;
+    return { pid: 0, admin, program: running.find((each) => each.admin === admin) ?? null };
+  }
   const [first] = running;
-  if (first === undefined) return { pid: 0, admin: defaultAdmin };
+  if (first === undefined) return { pid: 0, admin: defaultAdmin, program: null };
   if (running.length > 1) {
     throw new CommandError(
       `${running.length} balancers run; say which with --admin:\n${running.map(listed).join("\n")}`,
     );
   }
-  return first;
+  return { pid: first.pid, admin: first.admin, program: first };
 }
 
 function listed(program: RunningProgram): string {
@@ -57,13 +63,21 @@ export interface AdminAnswer {
   readonly body: unknown;
 }
 
-/** Asks the admin API; a CommandError in words when nobody answers. `body` is sent as JSON. */
-export async function askAdmin(admin: string, method: string, path: string, body?: unknown): Promise<AdminAnswer> {
+/**
+ * Asks the admin API; a CommandError in words when nobody answers within `longest` ms. `body` is sent as JSON.
+ */
+export async function askAdmin(
+  admin: string,
+  method: string,
+  path: string,
+  body?: unknown,
+  longest = patience,
+): Promise<AdminAnswer> {
   let response: Response;
   try {
     response = await fetch(admin + path, {
       method,
-      signal: AbortSignal.timeout(patience),
+      signal: AbortSignal.timeout(longest),
       ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
     });
   } catch (error) {

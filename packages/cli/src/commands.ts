@@ -4,12 +4,13 @@ import { completions } from "./commands/completions.ts";
 import { demo } from "./commands/demo.ts";
 import { disable, drain, enable, undrain } from "./commands/endpoint-state.ts";
 import { explain } from "./commands/explain.ts";
-import { audit, top, upgrade } from "./commands/not-yet.ts";
+import { audit, top } from "./commands/not-yet.ts";
 import { reload } from "./commands/reload.ts";
 import { run } from "./commands/run.ts";
 import { status } from "./commands/status.ts";
 import { stop } from "./commands/stop.ts";
 import { up } from "./commands/up.ts";
+import { upgrade } from "./commands/upgrade.ts";
 import { version } from "./commands/version.ts";
 import type { CommandSpec } from "./spec.ts";
 
@@ -21,6 +22,7 @@ export const commands: readonly CommandSpec[] = [
   explain,
   status,
   reload,
+  upgrade,
   stop,
   drain,
   undrain,
@@ -28,7 +30,6 @@ export const commands: readonly CommandSpec[] = [
   enable,
   audit,
   top,
-  upgrade,
   completions(() => commands),
   version,
 ];

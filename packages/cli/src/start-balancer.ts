@@ -6,7 +6,10 @@ import { CommandError } from "./spec.ts";
 import { terminalClosed } from "./terminal.ts";
 import { versionFacts } from "./version.ts";
 
-export type BalancerOptions = Pick<SupervisorOptions, "plan" | "log" | "reloadPlan" | "onHangup">;
+export type BalancerOptions = Pick<
+  SupervisorOptions,
+  "plan" | "log" | "reloadPlan" | "onHangup" | "again" | "inherited"
+>;
 
 /** Resolves when all workers serve; a CommandError says why they cannot. A closed terminal stops the balancer. */
 export async function startBalancer(options: BalancerOptions): Promise<Supervisor> {

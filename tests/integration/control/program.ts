@@ -3,12 +3,21 @@
 import { readFileSync } from "node:fs";
 import { disk, loadConfig } from "../../../packages/balancer/src/config/index.ts";
 import { runBalancer } from "../../../packages/balancer/src/admin/serve.ts";
+import { Predecessor } from "../../../packages/balancer/src/control/handover/predecessor.ts";
+import { systemTimers } from "../../../packages/balancer/src/net/clock.ts";
 import { createLog } from "../../../packages/balancer/src/observe/log.ts";
 
+// As the command does: an upgrade starts this program again, with the same arguments.
+const predecessor = Predecessor.meet(process.env, "test", systemTimers);
 const [file = "", stuckAfter = "10", worker = ""] = process.argv.slice(2);
 const load = () => loadConfig({ text: readFileSync(file, "utf8"), file }, process.env, disk);
 const loaded = load();
-if (!("plan" in loaded)) throw new Error(JSON.stringify(loaded.problems));
+if (!("plan" in loaded)) {
+  predecessor?.failed("the configuration has errors");
+  throw new Error(JSON.stringify(loaded.problems));
+}
+const given = await predecessor?.given();
+if (given !== undefined && "problem" in given) throw new Error(given.problem);
 
 try {
   const supervisor = await runBalancer({
@@ -22,6 +31,13 @@ try {
       wall: () => Date.now(),
     }),
     stuckAfter: Number(stuckAfter),
+    again: {
+      command: (binary) => [
+        ...(binary === null ? [process.execPath, import.meta.path] : [binary]),
+        ...process.argv.slice(2),
+      ],
+    },
+    ...(given === undefined || predecessor === null ? {} : { inherited: { predecessor, given } }),
     ...(worker === "" ? {} : { workerCommand: [process.execPath, worker] }),
   });
   process.exit(await supervisor.stopped);

@@ -1,7 +1,8 @@
 // A balancer in processes of its own, with an origin behind it, for the tests of this folder.
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { runningPrograms, type FoundProgram } from "../../../packages/balancer/src/control/runtime-directory.ts";
 import type { Status } from "../../../packages/balancer/src/control/status.ts";
 
 /** One event of the program's log. */
@@ -121,6 +122,8 @@ export class Running {
     this.read = Promise.all([this.#readEvents(), this.#readOutput()]);
     later(async () => {
       const workers = this.workerPids();
+      // It may have been taken over from.
+      for (const { pid } of runningPrograms([this.runtime])) killIfAlive(pid);
       this.process.kill("SIGKILL");
       await this.process.exited;
       for (const pid of workers) killIfAlive(pid);
@@ -157,10 +160,11 @@ export class Running {
     return this.events.filter((event) => event.event === name).length;
   }
 
-  /** What the runtime directory says. */
-  note(): { admin: string; pid: number } {
-    const [name = ""] = readdirSync(this.runtime);
-    return JSON.parse(readFileSync(join(this.runtime, name, "running.json"), "utf8"));
+  /** What the runtime directory says of the program that is to be found there. */
+  note(): FoundProgram {
+    const [found] = runningPrograms([this.runtime]);
+    if (found === undefined) throw new Error("no program has told that it runs");
+    return found;
   }
 
   async admin(

@@ -44,6 +44,7 @@ export const pages: readonly Page[] = [
   { method: "GET", path: ["readyz"], about: "whether the program wants traffic", handle: ready },
   { method: "GET", path: ["config"], about: "the running plan, without secrets", handle: config },
   { method: "POST", path: ["reload"], about: "read the configuration again", handle: reload },
+  { method: "POST", path: ["upgrade"], about: "let a new version take over", handle: upgrade },
   { method: "POST", path: ["stop"], about: "stop in order", handle: stop },
   {
     method: "POST",
@@ -78,7 +79,7 @@ function metrics(supervisor: Supervisor): AdminAnswer {
 function ready(supervisor: Supervisor): AdminAnswer {
   const { readiness, workers, listeners } = supervisor.status();
   const serving = workers.filter((worker) => worker.serving).length;
-  const ok = readiness === "ready" && serving > 0;
+  const ok = (readiness === "ready" && serving > 0) || readiness === "replaced";
   return json(ok ? 200 : 503, {
     ready: ok,
     readiness,
@@ -96,6 +97,11 @@ async function reload(supervisor: Supervisor): Promise<AdminAnswer> {
   const result = await supervisor.reload();
   if (result.ok) return json(200, result);
   return json(422, { error: "nothing was changed", problems: result.problems });
+}
+
+async function upgrade(supervisor: Supervisor): Promise<AdminAnswer> {
+  const result = await supervisor.upgrade("asked for over the admin API");
+  return result.ok ? json(200, result) : failure(result.refused ? 409 : 422, result.problem);
 }
 
 function stop(supervisor: Supervisor): AdminAnswer {

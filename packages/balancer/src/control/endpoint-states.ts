@@ -51,6 +51,9 @@ export class EndpointStates {
   readonly #failOpen: FailOpenWatch;
   /** What was there when the balancer started and has not been judged since: its first pass is no return. Null before that. */
   #fromStart: Set<string> | null = null;
+  /** What the program that this one takes over from knew; and ms that are left of its drains. */
+  #inherited: ReadonlyMap<string, StateEntry> = new Map();
+  #windows: ReadonlyMap<string, number> = new Map();
 
   constructor(table: SharedTable, clock: Clock, log: Log, drains: DrainKeeper = noDrains) {
     this.#drains = drains;
@@ -58,6 +61,11 @@ export class EndpointStates {
     this.#clock = clock;
     this.#log = log;
     this.#failOpen = new FailOpenWatch(clock, log);
+  }
+
+  /** The first plan's endpoints begin like this, rather than as unknown. By `endpointKey`. */
+  inherit(entries: ReadonlyMap<string, StateEntry>, windows: ReadonlyMap<string, number>): void {
+    [this.#inherited, this.#windows] = [entries, windows];
   }
 
   /** The entry of an endpoint, or undefined when the running plan has none of that name. */
@@ -78,19 +86,22 @@ export class EndpointStates {
     for (const pool of pools) {
       for (const endpoint of pool.endpoints) {
         const key = endpointKey(pool.name, endpoint);
-        const old = this.#entries.get(key);
+        const old = this.#entries.get(key) ?? (this.#fromStart === null ? this.#inherited.get(key) : undefined);
         const entry = this.#carry(old, pool, endpoint);
         next.set(key, entry);
         // New, or no longer what its old probes said.
         if (entry.state !== "draining") this.#drains.end(pool, endpoint);
+        else if (this.#fromStart === null) this.#drains.begin(pool, endpoint, this.#windows.get(key) ?? null);
         // Without a probe it gets work from now on.
-        if (old === undefined && pool.readiness === null && this.#fromStart !== null) this.#warm(entry);
+        const late = this.#fromStart !== null || this.#inherited.size > 0;
+        if (old === undefined && pool.readiness === null && late) this.#warm(entry);
         this.#store(entry);
       }
     }
     for (const [key, entry] of this.#entries) if (!next.has(key)) this.#gone.push(entry);
     this.#entries = next;
-    this.#fromStart ??= new Set(next.keys());
+    // Of a program that took over, only what was there and had not been judged: the others it knows, or they are new.
+    this.#fromStart ??= new Set(this.#inherited.size === 0 ? next.keys() : this.#inherited.keys());
     this.#failOpen.keepOnly(pools);
     for (const pool of pools) this.#judgePool(pool);
   }

@@ -36,7 +36,8 @@ export type ToWorker =
   | { readonly kind: "reopen" }
   /** Answers say `Connection: close` from now on; new connections are still accepted. */
   | { readonly kind: "stopping" }
-  | { readonly kind: "stop"; readonly window: number };
+  /** `replaced`: another program serves the same sockets, so whoever asks for our readiness still hears yes. */
+  | { readonly kind: "stop"; readonly window: number; readonly replaced: boolean };
 
 export type FromWorker =
   | { readonly kind: "hello" }

@@ -34,6 +34,11 @@ export class Outliers {
     this.#needs = needs;
   }
 
+  /** Takes on what the program that this one takes over from decided. Before `start`. */
+  inherit(pool: PoolPlan, endpoint: EndpointPlan, ejection: Ejection): void {
+    this.#watch(pool.name).inherit(this.#member(pool, endpoint), ejection, this.#needs.clock.wall());
+  }
+
   /** Begins to look every second, until `stop`. */
   start(): void {
     this.#cancel = this.#needs.timers.every(interval, () => this.review());
@@ -64,16 +69,21 @@ export class Outliers {
   }
 
   #reviewPool(pool: PoolPlan, outliers: OutlierPlan, now: number): void {
-    let watch = this.#watches.get(pool.name);
-    if (watch === undefined) {
-      watch = new OutlierWatch();
-      this.#watches.set(pool.name, watch);
-    }
+    const watch = this.#watch(pool.name);
     const members = pool.endpoints.map((endpoint) => this.#member(pool, endpoint));
     const keyed = algorithms[pool.balance].needsKey || pool.sticky !== null;
     for (const decision of watch.review(now, outliers, members, pool.readiness !== null, keyed)) {
       this.#carryOut(pool, decision, now);
     }
+  }
+
+  #watch(pool: string): OutlierWatch {
+    let watch = this.#watches.get(pool);
+    if (watch === undefined) {
+      watch = new OutlierWatch();
+      this.#watches.set(pool, watch);
+    }
+    return watch;
   }
 
   #member(pool: PoolPlan, { slot, id, weight, backup }: EndpointPlan): Member {

@@ -50,6 +50,8 @@ export interface RunningPlanNeeds {
   readonly names: Names;
   readonly workers: Workers;
   readonly admin: AdminDoor;
+  /** Called with the first plan before any state is applied: what the program took over goes into it. */
+  readonly adopt?: (engine: EnginePlan) => void;
 }
 
 /** Ms that names may take to resolve before a plan is applied without them. */
@@ -102,6 +104,7 @@ export class RunningPlan {
     attempt.claim.commit(clock.now());
     this.engine = attempt.claim.plan;
     this.generation = ++this.#lastGeneration;
+    this.#needs.adopt?.(this.engine);
     states.apply(this.engine.pools);
     prober.apply(this.engine);
     await prober.firstRound(probePatience);
@@ -140,6 +143,17 @@ export class RunningPlan {
       else this.#replacements.set(pool, before);
       return result;
     });
+  }
+
+  /** Does something while no change is under way; those that are asked for meanwhile wait. False: the program stops. */
+  alone(work: () => Promise<void>): Promise<boolean> {
+    const done = this.#queue.then(async () => {
+      if (this.#closed) return false;
+      await work();
+      return true;
+    });
+    this.#queue = done.catch(() => {});
+    return done;
   }
 
   /** No change from here on. Resolves when the one under way is over. */
@@ -182,9 +196,12 @@ export class RunningPlan {
     this.generation = snapshot.generation;
     states.apply(next.pools);
     prober.apply(next);
+    // Before the workers close theirs: the last to hold a socket must be who accepts from it. Closed by somebody else, it
+    // resets what came into its queue meanwhile.
+    workers.announce(snapshot);
+    sockets.keep(next.listeners);
     await workers.commit(snapshot, prepared);
     states.letGo();
-    sockets.keep(next.listeners);
     attempt.done();
     log.event("info", "config.applied", `${why}: ${summary(changes)}`, { generation: this.generation });
     for (const note of notes) log.event("warn", "config.restart-needed", note);
@@ -233,9 +250,12 @@ function settingChanges(from: Plan, to: Plan): string[] {
 
 function restartNotes(first: Plan, to: Plan): string[] {
   const notes: string[] = [];
-  if (first.workers !== to.workers) notes.push("workers: another number takes effect when the program is restarted");
+  if (first.workers !== to.workers)
+    notes.push("workers: another number takes effect with `plimsoll upgrade`, or a restart");
   if (first.log.access === "none" && to.log.access !== "none") {
-    notes.push("log.access: an access log begins when the program is restarted, because it was started without one");
+    notes.push(
+      "log.access: an access log begins with `plimsoll upgrade`, or a restart, because it was started without one",
+    );
   }
   return notes;
 }

@@ -2,6 +2,7 @@ import { afterAll, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+
 import { makeRuntimeDirectory, runningPrograms, runtimeBases } from "./runtime-directory.ts";
 
 const base = mkdtempSync(join(tmpdir(), "runtime-test-"));
@@ -31,9 +32,11 @@ test("running programs are found, youngest first, dead ones and strangers are no
   young?.tell({ ...told, started: 3 });
   mkdirSync(join(base, "plimsoll-notes"));
   expect(runningPrograms([base])).toEqual([
-    { ...told, started: 3 },
-    { ...told, started: 1 },
+    { ...told, started: 3, directory: dirname(young?.table ?? "") },
+    { ...told, started: 1, directory: dirname(old?.table ?? "") },
   ]);
+  young?.hush();
+  expect(runningPrograms([base]).map(({ started }) => started)).toEqual([1]);
   for (const each of [old, young, silent]) each?.remove();
 });
 

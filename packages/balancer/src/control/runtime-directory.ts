@@ -16,6 +16,7 @@ import { join } from "node:path";
 
 const prefix = "plimsoll-";
 const note = "running.json";
+const order = "upgrade.json";
 
 /** What a running program tells of itself. */
 export interface RunningProgram {
@@ -25,13 +26,33 @@ export interface RunningProgram {
   readonly started: number;
   /** Base address of its admin API ("http://127.0.0.1:9090"); "" if it has none. */
   readonly admin: string;
+  /** Process id of the program that it took over from, which may not be gone yet. */
+  readonly replaces?: number;
+}
+
+/** A program that runs, and its directory. */
+export interface FoundProgram extends RunningProgram {
+  readonly directory: string;
+}
+
+/** What an upgrade is to start, told by whoever may write to the program's directory. */
+export interface UpgradeOrder {
+  /** Program to start instead of the present one, with its arguments; null: the same again. */
+  readonly binary: string | null;
+  /** Ms that it may take until it serves. */
+  readonly patience: number;
 }
 
 /** The directory of one running program. */
 export interface RuntimeDirectory {
+  readonly path: string;
   readonly table: string;
   /** Writes or replaces the note. */
   tell(program: RunningProgram): void;
+  /** Removes the note: another program is the one to be found. */
+  hush(): void;
+  /** The order that was left there, which is gone then; null when there is none. */
+  takeOrder(): UpgradeOrder | null;
   remove(): void;
 }
 
@@ -51,28 +72,45 @@ export function makeRuntimeDirectory(base: string, pid: number): RuntimeDirector
   sweep(base);
   const path = mkdtempSync(join(base, `${prefix}${pid}-`));
   return {
+    path,
     table: join(path, "table"),
     tell(program) {
       writeFileSync(join(path, `${note}.new`), JSON.stringify(program), { mode: 0o600 });
       renameSync(join(path, `${note}.new`), join(path, note));
     },
+    hush: () => rmSync(join(path, note), { force: true }),
+    takeOrder() {
+      try {
+        const told = JSON.parse(readFileSync(join(path, order), "utf8")) as UpgradeOrder;
+        rmSync(join(path, order));
+        return told;
+      } catch {
+        return null;
+      }
+    },
     remove: () => rmSync(path, { recursive: true, force: true }),
   };
 }
 
-/** The programs of this user that run now, youngest first. */
-export function runningPrograms(bases: readonly string[]): RunningProgram[] {
-  const found: RunningProgram[] = [];
+/** Leaves an order for the next upgrade of a running program. Throws what the system says: only its user may. */
+export function leaveOrder(program: FoundProgram, wanted: UpgradeOrder): void {
+  writeFileSync(join(program.directory, order), JSON.stringify(wanted), { mode: 0o600 });
+}
+
+/** The programs of this user that run now, youngest first; those that were taken over from are not among them. */
+export function runningPrograms(bases: readonly string[]): FoundProgram[] {
+  const found: FoundProgram[] = [];
   for (const { path, pid } of bases.flatMap(directories)) {
     if (!isAlive(pid)) continue;
     try {
       const told = JSON.parse(readFileSync(join(path, note), "utf8")) as RunningProgram;
-      if (told.pid === pid) found.push(told);
+      if (told.pid === pid) found.push({ ...told, directory: path });
     } catch {
       // Another user's, or one that has not said anything yet.
     }
   }
-  return found.sort((a, b) => b.started - a.started);
+  const replaced = new Set(found.map((program) => program.replaces));
+  return found.filter((program) => !replaced.has(program.pid)).sort((a, b) => b.started - a.started);
 }
 
 /** Removes directories whose program is dead. Those of other users stay: removing them fails, and that is right. */

@@ -8,6 +8,7 @@ test("the same signal by two ways is one; a later one means now", async () => {
     stopNow: (signal) => heard.push(`now ${signal}`),
     reload: () => heard.push("reload"),
     reopenLogs: () => heard.push("reopen"),
+    upgrade: () => heard.push("upgrade"),
   });
   try {
     process.emit("SIGINT", "SIGINT");
@@ -16,7 +17,8 @@ test("the same signal by two ways is one; a later one means now", async () => {
     expect(heard).toEqual(["stop SIGINT", "reload"]);
     await Bun.sleep(600);
     process.emit("SIGINT", "SIGINT");
-    expect(heard).toEqual(["stop SIGINT", "reload", "now SIGINT"]);
+    process.emit("SIGUSR2", "SIGUSR2");
+    expect(heard).toEqual(["stop SIGINT", "reload", "now SIGINT", "upgrade"]);
   } finally {
     forget();
   }

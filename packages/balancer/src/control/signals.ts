@@ -16,6 +16,8 @@ export interface SignalActions {
   reload(): void;
   /** SIGUSR1, for logrotate. */
   reopenLogs(): void;
+  /** SIGUSR2. */
+  upgrade(): void;
 }
 
 /** Listens for signals until the returned function is called. */
@@ -31,18 +33,21 @@ export function listenForSignals(actions: SignalActions): () => void {
   };
   const reload = () => actions.reload();
   const reopen = () => actions.reopenLogs();
+  const upgrade = () => actions.upgrade();
   // A closed terminal or log collector must not end the program: writing to it fails, and that is enough.
   const ignore = () => {};
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
   process.on("SIGHUP", reload);
   process.on("SIGUSR1", reopen);
+  process.on("SIGUSR2", upgrade);
   process.on("SIGPIPE", ignore);
   return () => {
     process.off("SIGTERM", stop);
     process.off("SIGINT", stop);
     process.off("SIGHUP", reload);
     process.off("SIGUSR1", reopen);
+    process.off("SIGUSR2", upgrade);
     process.off("SIGPIPE", ignore);
   };
 }

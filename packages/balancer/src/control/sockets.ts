@@ -1,6 +1,8 @@
 // The supervisor's listening sockets: one for each worker and listener, on the same address (SO_REUSEPORT), so that the
-// kernel spreads connections evenly and a worker that dies leaves its queue for the one that replaces it.
+// kernel spreads connections evenly and a worker that dies leaves its queue for the one that replaces it. Some may have been
+// opened by somebody else: by the program that this one takes over from, or by systemd.
 import { closeFd, openListeningSocket } from "../net/listening-socket.ts";
+import { duplicate } from "../net/libc.ts";
 import type { ListenerPlan } from "../proxy/plan.ts";
 import type { SocketOffer } from "./messages.ts";
 
@@ -9,8 +11,29 @@ export interface SocketSet extends SocketOffer {
   readonly host: string;
   /** The real one, also when 0 was asked for. */
   readonly port: number;
-  /** One for each worker. */
+  /** At least one for each worker. */
   readonly fds: readonly number[];
+  /** Whether each is a queue of its own (SO_REUSEPORT); otherwise all are one. */
+  readonly shared: boolean;
+}
+
+/** A socket that listens already. */
+export interface InheritedSocket {
+  /** Name of the listener that it was opened for; "" when nobody said. */
+  readonly listener: string;
+  readonly host: string;
+  /** As it was asked for: 0 for any. */
+  readonly asked: number;
+  /** The real one. */
+  readonly port: number;
+  /** Whether others may be opened beside it (SO_REUSEPORT). */
+  readonly shared: boolean;
+  readonly fd: number;
+}
+
+/** One descriptor that a worker is given. */
+export interface SocketShare extends SocketOffer {
+  readonly fd: number;
 }
 
 /** What makes a socket the same over reloads. */
@@ -18,13 +41,28 @@ export function socketKey(listener: Pick<ListenerPlan, "name" | "address">): str
   return JSON.stringify([listener.name, listener.address.host, listener.address.port]);
 }
 
+/**
+ * What worker `row` of `workers` accepts from. Where there are more sockets than workers (a program with more of them was
+ * taken over from), each is somebody's: what waits in the queue of a socket that is closed would be reset.
+ */
+export function sharesOf(sets: readonly SocketSet[], row: number, workers: number): SocketShare[] {
+  return sets.flatMap(({ key, listener, fds }) =>
+    fds.flatMap((fd, index) => {
+      if (index % workers !== row) return [];
+      return { key: index < workers ? key : `${key}#${Math.floor(index / workers)}`, listener, fd };
+    }),
+  );
+}
+
 /** All sockets of one program. */
 export class ListeningSockets {
   readonly #workers: number;
   #sets = new Map<string, SocketSet>();
+  #inherited: InheritedSocket[];
 
-  constructor(workers: number) {
+  constructor(workers: number, inherited: readonly InheritedSocket[] = []) {
     this.#workers = workers;
+    this.#inherited = [...inherited];
   }
 
   get all(): readonly SocketSet[] {
@@ -69,22 +107,56 @@ export class ListeningSockets {
     this.discard(this.all.filter((set) => !wanted.has(set.key)));
   }
 
+  /** Closes the inherited ones that no listener wanted; returns their addresses. */
+  closeUnclaimed(): string[] {
+    const left = this.#inherited.splice(0);
+    for (const { fd } of left) closeFd(fd);
+    return [...new Set(left.map(({ host, port }) => (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`)))];
+  }
+
   #openSet(listener: ListenerPlan): SocketSet {
     const { host, port } = listener.address;
-    const fds: number[] = [];
+    const given = this.#claim(listener);
+    const [first] = given;
+    const fds = given.map(({ fd }) => fd);
     try {
-      if (port !== 0 && !this.#holds(host, port)) proveFree(host, port);
-      let real = port;
+      if (first === undefined && port !== 0 && !this.#holds(host, port)) proveFree(host, port);
+      let real = first?.port ?? port;
       while (fds.length < this.#workers) {
+        if (first !== undefined && !first.shared) {
+          // Nobody else may bind there: all workers accept from one queue.
+          fds.push(duplicate(first.fd));
+          continue;
+        }
         const socket = openListeningSocket({ kind: "tcp", host, port: real }, { reusePort: true });
         fds.push(socket.fd);
         real = socket.port;
       }
-      return { key: socketKey(listener), listener: listener.name, host, port: real, fds };
+      return {
+        key: socketKey(listener),
+        listener: listener.name,
+        host,
+        port: real,
+        fds,
+        shared: first?.shared ?? true,
+      };
     } catch (error) {
       for (const fd of fds) closeFd(fd);
       throw error;
     }
+  }
+
+  /** Inherited sockets for a listener: those of its name first, else those on its address. */
+  #claim({ name, address: { host, port } }: ListenerPlan): InheritedSocket[] {
+    const named = this.#inherited.filter(
+      (each) => each.listener === name && (each.asked === port ? sameHost(each.host, host) : each.asked < 0),
+    );
+    const claimed =
+      named.length > 0
+        ? named
+        : this.#inherited.filter((each) => port !== 0 && each.port === port && sameHost(each.host, host));
+    this.#inherited = this.#inherited.filter((each) => !claimed.includes(each));
+    return claimed;
   }
 
   #holds(host: string, port: number): boolean {
@@ -92,11 +164,19 @@ export class ListeningSockets {
   }
 }
 
+function sameHost(a: string, b: string): boolean {
+  return a === b || (a.includes(":") && b.includes(":") && shortest(a) === shortest(b));
+}
+
+function shortest(host: string): string {
+  return URL.canParse(`http://[${host}]`) ? new URL(`http://[${host}]`).hostname : host;
+}
+
 /**
  * With SO_REUSEPORT a second program of the same user may bind the same address, and half of the traffic goes astray
  * without any error. So the address is bound once without it, which fails if anybody listens there. It is only bound: a
  * socket that listened for that moment could be the one a client reaches, and would reset it.
  */
-function proveFree(host: string, port: number): void {
+export function proveFree(host: string, port: number): void {
   closeFd(openListeningSocket({ kind: "tcp", host, port }, { bindOnly: true }).fd);
 }

@@ -12,8 +12,8 @@ import type { Outliers } from "./outliers.ts";
 import type { ProbeFacts, Probes } from "./probes.ts";
 import type { SocketSet } from "./sockets.ts";
 
-/** Whether the program wants traffic. */
-export type Readiness = "starting" | "ready" | "stopping";
+/** Whether the program wants traffic; "replaced": it does, in the shape of the program that took over from it. */
+export type Readiness = "starting" | "ready" | "stopping" | "replaced";
 
 export interface ListenerStatus {
   readonly name: string;
@@ -94,6 +94,13 @@ export interface Status {
   readonly pools: readonly PoolStatus[];
   /** Endpoints that left the configuration and still have something in flight. */
   readonly leaving: readonly LeavingFacts[];
+  /** How we took over, or why nobody took over from us. */
+  readonly lastUpgrade: {
+    readonly at: number;
+    readonly ok: boolean;
+    readonly problem: string;
+    readonly from: { readonly pid: number; readonly version: string } | null;
+  } | null;
   readonly lastReload: { readonly at: number; readonly ok: boolean; readonly problems: readonly string[] } | null;
 }
 

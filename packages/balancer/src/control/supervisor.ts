@@ -18,6 +18,10 @@ import { raiseLimit, slotUse, tableShape, workerCount } from "./capacity.ts";
 import { Drains } from "./drains.ts";
 import { createDiscovery, type Discovery } from "./discovery/dns.ts";
 import { EndpointStates, type AskedState } from "./endpoint-states.ts";
+import { copySessions, gather, restore } from "./handover/carried.ts";
+import type { Inheritance, Predecessor } from "./handover/predecessor.ts";
+import type { Successor } from "./handover/successor.ts";
+import { Upgrades, type StartAgain, type UpgradeResult } from "./handover/upgrade.ts";
 import { Outliers } from "./outliers.ts";
 import { Probes } from "./probes.ts";
 import { RunningPlan, type ChangeResult } from "./reload.ts";
@@ -41,7 +45,7 @@ export interface SupervisorOptions {
   readonly reloadPlan: () => Promise<LoadedPlan>;
   readonly log: Log;
   /** Serves the admin API (admin/serve.ts brings it); without it the plan's admin address is not opened. */
-  readonly openAdmin?: (address: NonNullable<Plan["admin"]>, supervisor: Supervisor) => AdminListener;
+  readonly openAdmin?: (address: NonNullable<Plan["admin"]>, supervisor: Supervisor, beside: boolean) => AdminListener;
   /** Program and arguments that run a worker; by default this runtime and worker-entry.ts. */
   readonly workerCommand?: readonly string[];
   /** False leaves all signals to the caller. Default true. */
@@ -50,6 +54,10 @@ export interface SupervisorOptions {
   readonly onHangup?: () => void;
   /** Seconds without a sign of life after which a worker is killed. Default 10. */
   readonly stuckAfter?: number;
+  /** The program that this one takes over from, and what it gave. */
+  readonly inherited?: { readonly predecessor: Predecessor; readonly given: Inheritance };
+  /** How an upgrade starts the new program. */
+  readonly again?: StartAgain;
   /** Folder for the runtime directory; by default the best of runtimeBases. */
   readonly runtimeBase?: string;
 }
@@ -79,6 +87,8 @@ export interface Supervisor {
   reload(): Promise<ChangeResult>;
   /** Stops in order: lag, `Connection: close`, window. A second call waits for the same end. Resolves with the exit code. */
   stop(reason?: string): Promise<number>;
+  /** Starts a new program that takes over everything; nothing changes unless it serves. Then this one finishes and goes. */
+  upgrade(why: string): Promise<UpgradeResult>;
   /** Ends at once, whatever is in flight. */
   stopNow(reason?: string): Promise<number>;
   /** Replaces the endpoints of a pool until they are replaced again; a reload keeps them. */
@@ -135,10 +145,12 @@ class RunningSupervisor implements Supervisor {
   readonly #workers: Workers;
   readonly #admin: AdminDoor;
   readonly #running: RunningPlan;
+  readonly #upgrades: Upgrades;
   readonly #settleReady: () => void;
   readonly #settleStopped: (code: number) => void;
   readonly #reloads = { applied: 0, refused: 0, lastApplied: this.#started, lastOk: true };
   #lastReload: Status["lastReload"] = null;
+  #lastUpgrade: Status["lastUpgrade"] = null;
   #forgetSignals: () => void = () => {};
   /** As they were before they were closed: status goes on telling the ports. */
   #lastSockets: ListeningSockets["all"] | null = null;
@@ -162,7 +174,8 @@ class RunningSupervisor implements Supervisor {
       process.pid,
     );
     this.#table = SharedTable.create(this.#directory.table, tableShape(plan, count), process.pid);
-    this.#sockets = new ListeningSockets(count);
+    const given = options.inherited?.given;
+    this.#sockets = new ListeningSockets(count, given?.sockets);
     this.#drains = new Drains({
       table: this.#table,
       clock: systemClock,
@@ -191,8 +204,15 @@ class RunningSupervisor implements Supervisor {
       log,
       pools: () => this.#running.engine.pools,
     });
-    this.#discovery = createDiscovery({ log, onChange: () => void this.#namesChanged() });
-    this.#admin = new AdminDoor(openAdmin === undefined ? null : (address) => openAdmin(address, this));
+    this.#discovery = createDiscovery({
+      log,
+      onChange: () => void this.#namesChanged(),
+      ...(given === undefined ? {} : { answers: new Map(Object.entries(given.carried.names)) }),
+    });
+    this.#admin = new AdminDoor(
+      openAdmin === undefined ? null : (address, beside) => openAdmin(address, this, beside),
+      given?.admin,
+    );
     this.#workers = new Workers({
       count,
       command: options.workerCommand ?? defaultWorkerCommand(),
@@ -213,6 +233,23 @@ class RunningSupervisor implements Supervisor {
       names: this.#discovery,
       workers: this.#workers,
       admin: this.#admin,
+      adopt: (engine) => {
+        if (given === undefined) return;
+        restore(this.#parts(), engine, given.carried, systemClock);
+        copySessions(this.#table, engine, given.carried);
+      },
+    });
+    this.#upgrades = new Upgrades({
+      again: options.again ?? { refusal: "this program was not told how to start itself again" },
+      version: options.version,
+      directory: this.#directory,
+      sockets: this.#sockets,
+      admin: this.#admin,
+      timers: systemTimers,
+      log,
+      gather: () => gather(this.#parts(), this.#running.engine, this.#directory.table, this.#discovery.answers),
+      alone: (work) => this.#running.alone(work),
+      yieldTo: (successor) => this.#yieldTo(successor),
     });
   }
 
@@ -231,13 +268,11 @@ class RunningSupervisor implements Supervisor {
     }
     if (this.#stopping) problem = "the program was told to stop while it started";
     if (problem !== "") {
-      this.#stopping = true;
-      this.#workers.kill();
-      await this.#workers.stop(0);
-      await this.#leave(1);
+      await this.#giveUpStarting(problem);
       throw new StartError(problem);
     }
     this.readiness = "ready";
+    await this.#takeOver();
     this.#outliers.start();
     this.#stopReminding = every(1_000, () => this.#states.remind());
     this.#tellRunning();
@@ -263,6 +298,70 @@ class RunningSupervisor implements Supervisor {
     return result;
   }
 
+  async #giveUpStarting(problem: string): Promise<void> {
+    const { inherited, plan } = this.#options;
+    this.#stopping = true;
+    inherited?.predecessor.failed(problem);
+    // Workers that came up may have taken connections from the queues that the old program serves, too.
+    if (inherited === undefined) this.#workers.kill();
+    else this.#workers.abandon();
+    await this.#workers.stop(inherited === undefined ? 0 : plan.shutdown.window, true);
+    await this.#leave(1);
+  }
+
+  /** Everything is proved: the old program may let go. */
+  async #takeOver(): Promise<void> {
+    const { inherited } = this.#options;
+    if (inherited === undefined) return;
+    const { predecessor, given } = inherited;
+    // Before the old program lets go of them: it sees to what waits there.
+    const unclaimed = this.#sockets.closeUnclaimed();
+    if (unclaimed.length > 0)
+      this.#log.event("info", "upgrade.unclaimed", `no listener is on ${unclaimed.join(", ")} any more`);
+    predecessor.onAsked = ({ pool, endpoint, state, reason, window }) =>
+      void this.#states.ask(pool, endpoint, state, reason, window);
+    // Whoever looks finds one program at every moment: this one says whom it replaces.
+    this.#tellRunning();
+    await predecessor.ready();
+    copySessions(this.#table, this.#running.engine, given.carried);
+    this.#lastUpgrade = {
+      at: systemClock.wall(),
+      ok: true,
+      problem: "",
+      from: { pid: given.pid, version: given.version },
+    };
+    this.#log.event("info", "upgrade.done", `took over from process ${given.pid}, version ${given.version}`);
+  }
+
+  async upgrade(why: string): Promise<UpgradeResult> {
+    const result = await this.#upgrades.run(why);
+    if (!result.ok && !result.refused)
+      this.#lastUpgrade = { at: systemClock.wall(), ok: false, problem: result.problem, from: null };
+    return result;
+  }
+
+  /** Another program serves the same sockets: what is in flight here is finished. */
+  #yieldTo(successor: Successor): void {
+    const { window } = this.#running.plan.shutdown;
+    this.#stopping = true;
+    this.readiness = "replaced";
+    const text = `process ${successor.pid}, version ${successor.version}, serves now; what is in flight here is finished`;
+    this.#log.event("info", "program.replaced", text, { window });
+    this.#directory.hush();
+    this.#admin.retire();
+    this.#lastSockets = this.#sockets.all;
+    this.#sockets.keep([]);
+    successor.letGo();
+    void this.#running
+      .close()
+      .then(() => this.#workers.stop(this.#hurried ? 0 : window, true))
+      .then((orderly) => this.#leave(orderly && !this.#hurried ? 0 : 1));
+  }
+
+  #parts(): Parameters<typeof gather>[0] {
+    return { table: this.#table, states: this.#states, drains: this.#drains, outliers: this.#outliers };
+  }
+
   updateEndpoints(pool: string, endpoints: readonly RuntimeEndpoint[]): Promise<ChangeResult> {
     return this.#running.replaceEndpoints(pool, endpoints.map(endpointPlan));
   }
@@ -274,7 +373,9 @@ class RunningSupervisor implements Supervisor {
     reason = "asked for by an operator",
     window: number | null = null,
   ): string {
-    return this.#states.ask(pool, endpoint, state, reason, window);
+    const problem = this.#states.ask(pool, endpoint, state, reason, window);
+    if (problem === "") this.#upgrades.tell({ pool, endpoint, state, reason, window });
+    return problem;
   }
 
   async statesKnown(): Promise<void> {
@@ -308,6 +409,7 @@ class RunningSupervisor implements Supervisor {
       ),
       leaving: this.#drains.leaving(),
       lastReload: this.#lastReload,
+      lastUpgrade: this.#lastUpgrade,
     };
   }
 
@@ -338,7 +440,8 @@ class RunningSupervisor implements Supervisor {
     if (!this.#stopping) {
       this.#stopping = true;
       // While it starts, start() itself sees to the end.
-      if (this.readiness === "starting") this.#workers.kill();
+      this.#upgrades.giveUp();
+      if (this.readiness === "starting") this.#endStarting();
       else void this.#stopInOrder(reason);
     }
     return this.stopped;
@@ -351,6 +454,11 @@ class RunningSupervisor implements Supervisor {
     this.#hurry();
     this.#workers.kill();
     return end;
+  }
+
+  #endStarting(): void {
+    if (this.#options.inherited === undefined) this.#workers.kill();
+    else this.#workers.abandon();
   }
 
   async #stopInOrder(reason: string): Promise<void> {
@@ -410,6 +518,7 @@ class RunningSupervisor implements Supervisor {
       stopNow: (signal) => void this.stopNow(`a second ${signal}`),
       reload: this.#options.onHangup ?? (() => void this.reload()),
       reopenLogs: () => this.reopenLogs(),
+      upgrade: () => void this.upgrade("SIGUSR2"),
     });
   }
 
@@ -432,7 +541,14 @@ class RunningSupervisor implements Supervisor {
 
   #tellRunning(): void {
     const { version } = this.#options;
-    this.#directory.tell({ pid: process.pid, version, started: this.#started, admin: this.adminUrl });
+    const replaces = this.#options.inherited?.given.pid;
+    this.#directory.tell({
+      pid: process.pid,
+      version,
+      started: this.#started,
+      admin: this.adminUrl,
+      ...(replaces === undefined ? {} : { replaces }),
+    });
   }
 }
 

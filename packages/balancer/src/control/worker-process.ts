@@ -4,7 +4,7 @@ import type { Timers } from "../net/clock.ts";
 import { sendDescriptors, socketPair } from "../net/descriptor-passing.ts";
 import { closeFd } from "../net/listening-socket.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
-import type { SocketSet } from "./sockets.ts";
+import { sharesOf, type SocketSet, type SocketShare } from "./sockets.ts";
 
 /** How a step of a worker ended. */
 export type StepResult =
@@ -21,6 +21,8 @@ export interface WorkerExit {
 
 export interface WorkerProcessOptions {
   readonly row: number;
+  /** How many rows there are. */
+  readonly rows: number;
   readonly command: readonly string[];
   readonly timers: Timers;
   readonly onMessage: (message: FromWorker & { kind: "event" }) => void;
@@ -40,6 +42,7 @@ export class WorkerProcess {
   /** Generation whose snapshot it was told to commit last; 0 before the first. */
   committed = 0;
   exit: WorkerExit | null = null;
+  readonly #rows: number;
   readonly #timers: Timers;
   readonly #process: Subprocess;
   readonly #descriptors: number;
@@ -51,6 +54,7 @@ export class WorkerProcess {
   /** Throws what the system says when the process cannot be started. */
   constructor(options: WorkerProcessOptions) {
     this.row = options.row;
+    this.#rows = options.rows;
     this.#timers = options.timers;
     this.#onEvent = options.onMessage;
     const [ours, theirs] = socketPair();
@@ -92,14 +96,15 @@ export class WorkerProcess {
   /** Has it build a snapshot, and hands over the sockets that it does not have yet. */
   prepare(message: PrepareMessage, sockets: readonly SocketSet[], patience: number): Promise<StepResult> {
     if (this.exit !== null) return Promise.resolve(gone(this.exit.text));
-    const missing = sockets.filter((set) => !this.#has.has(set.key));
+    const shares = this.#shares(sockets);
+    const missing = shares.filter((share) => !this.#has.has(share.key));
     try {
       this.#handOver(missing);
     } catch (error) {
       return Promise.resolve(gone(`could not be given its sockets: ${(error as Error).message}`));
     }
-    const fresh = missing.map((set) => set.key);
-    const offers = sockets.map(({ key, listener }) => ({ key, listener }));
+    const fresh = missing.map((share) => share.key);
+    const offers = shares.map(({ key, listener }) => ({ key, listener }));
     const answer = this.#answer("prepared", message.generation, patience);
     this.#send({ kind: "prepare", ...message, sockets: offers, fresh });
     return answer;
@@ -107,7 +112,7 @@ export class WorkerProcess {
 
   /** Has it run the snapshot that it prepared. */
   commit(generation: number, sockets: readonly SocketSet[], patience: number): Promise<StepResult> {
-    this.#has = new Set(sockets.map((set) => set.key));
+    this.#has = new Set(this.#shares(sockets).map((share) => share.key));
     this.committed = generation;
     const answer = this.#answer("committed", generation, patience);
     this.#send({ kind: "commit", generation });
@@ -129,21 +134,26 @@ export class WorkerProcess {
     this.#send({ kind: "stopping" });
   }
 
-  stop(window: number): void {
-    this.#send({ kind: "stop", window });
+  /** `replaced`: another program serves the same sockets from now on. */
+  stop(window: number, replaced: boolean): void {
+    this.#send({ kind: "stop", window, replaced });
   }
 
   kill(): void {
     if (this.exit === null) this.#process.kill("SIGKILL");
   }
 
-  #handOver(sets: readonly SocketSet[]): void {
-    for (let from = 0; from < sets.length; from += descriptorsAtOnce) {
-      const some = sets.slice(from, from + descriptorsAtOnce);
-      const keys = new TextEncoder().encode(JSON.stringify(some.map((set) => set.key)));
+  #shares(sockets: readonly SocketSet[]): SocketShare[] {
+    return sharesOf(sockets, this.row, this.#rows);
+  }
+
+  #handOver(shares: readonly SocketShare[]): void {
+    for (let from = 0; from < shares.length; from += descriptorsAtOnce) {
+      const some = shares.slice(from, from + descriptorsAtOnce);
+      const keys = new TextEncoder().encode(JSON.stringify(some.map((share) => share.key)));
       sendDescriptors(
         this.#descriptors,
-        some.map((set) => set.fds[this.row] ?? -1),
+        some.map((share) => share.fd),
         keys,
       );
     }

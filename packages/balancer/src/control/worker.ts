@@ -64,6 +64,7 @@ class Worker {
   #cells: Float64Array = new Float64Array(0);
   #own = 0;
   #window = 0;
+  #replaced = false;
   #stopping = false;
 
   constructor(createEngine: CreateEngine) {
@@ -93,6 +94,7 @@ class Worker {
         return;
       case "stop":
         this.#window = message.window;
+        this.#replaced = message.replaced;
         this.stop();
         return;
     }
@@ -231,7 +233,7 @@ class Worker {
       const text = `${engine.busy} exchanges and tunnels are cut: the window of ${this.#window} ms is over`;
       tell({ kind: "event", level: "warn", name: "worker.cut", text, fields: { cut: engine.busy } });
     });
-    await engine.stop(this.#window);
+    await engine.stop(this.#window, this.#replaced);
     forget();
   }
 

@@ -35,6 +35,7 @@ const longestBackoff = 5_000;
 const grace = 3_000;
 /** Times that a worker may exit before it ever served until the program gives up starting. */
 const startTries = 3;
+const stopped = "the program was told to stop";
 
 interface Row {
   readonly index: number;
@@ -92,14 +93,14 @@ export class Workers {
   async start(first: Snapshot): Promise<string> {
     this.#current = first;
     this.#logged = first.log.access !== "none";
-    if (this.#stopping) return "the program was told to stop";
+    if (this.#stopping) return stopped;
     this.#stopWatching = this.#options.timers.every(1000, () => this.#watch());
     for (const row of this.#rows) void this.#run(row);
     for (;;) {
       if (this.#rows.every((row) => row.serving)) return "";
       const failed = this.#rows.find((row) => row.crashes >= startTries);
       if (failed !== undefined) return `worker ${failed.index} does not start: ${failed.lastProblem}`;
-      if (this.#stopping) return "the program was told to stop";
+      if (this.#stopping) return stopped;
       await this.#change();
     }
   }
@@ -133,9 +134,13 @@ export class Workers {
     await Promise.all(prepared.map((process) => process.discard(generation, patience)));
   }
 
-  /** From here on `next` is what workers run. Resolves when all that prepared it do. */
-  async commit(next: Snapshot, prepared: readonly WorkerProcess[]): Promise<void> {
+  /** From here on `next` is what a worker runs that comes up: sockets that it does not name may be closed. */
+  announce(next: Snapshot): void {
     this.#current = next;
+  }
+
+  /** Has all workers run `next`, which was announced. Resolves when all that prepared it do. */
+  async commit(next: Snapshot, prepared: readonly WorkerProcess[]): Promise<void> {
     const commits = this.#rows.map(async (row) => {
       const process = row.process;
       if (process === null || !row.serving) return;
@@ -168,14 +173,15 @@ export class Workers {
   }
 
   /** Stops all workers within about `window` ms. Resolves with whether every one of them finished in order. */
-  async stop(window: number): Promise<boolean> {
+  async stop(window: number, replaced = false): Promise<boolean> {
     this.#stopping = true;
     this.#stopWatching();
     let orderly = true;
     const exits = this.#rows.map(async (row) => {
       const process = row.process;
       if (process === null) return;
-      if (row.serving) process.stop(window);
+      // One that was told to switch may have connections, although it has not said so yet.
+      if (row.serving || process.committed > 0) process.stop(window, replaced);
       else process.kill();
       const cancel = this.#options.timers.after(window + grace, () => {
         orderly = false;
@@ -189,6 +195,12 @@ export class Workers {
     this.#wakeAll();
     await Promise.all(exits);
     return orderly;
+  }
+
+  /** No worker is started any more; those that run go on until `stop`. */
+  abandon(): void {
+    this.#stopping = true;
+    this.#wakeAll();
   }
 
   /** Ends all workers at once. */
@@ -207,6 +219,7 @@ export class Workers {
     try {
       process = new WorkerProcess({
         row: row.index,
+        rows: this.#rows.length,
         command,
         timers,
         onMessage: ({ level, name, text, fields }) => log.event(level, name, text, { ...fields, worker: row.index }),

@@ -122,3 +122,9 @@ function reasonAndNextStep(address: Address, code: string): string {
       return `the system says ${code}.`;
   }
 }
+
+/** Makes an inherited descriptor one that no program started later gets, and that never waits. */
+export function takeOver(fd: number): void {
+  libc.fcntl(fd, linux.F_SETFD, 1);
+  libc.fcntl(fd, linux.F_SETFL, libc.fcntl(fd, linux.F_GETFL, 0) | linux.SOCK_NONBLOCK);
+}

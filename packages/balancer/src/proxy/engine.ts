@@ -57,9 +57,9 @@ export interface Engine {
   announceStop(): void;
   /**
    * Stops accepting, lets what is under way finish, asks tunnels to end, spread over the window, and cuts what is left after
-   * `window` ms. Resolves when nothing is left.
+   * `window` ms. Resolves when nothing is left. `replaced`: others serve the same sockets; who asks for our readiness is told yes.
    */
-  stop(window: number): Promise<void>;
+  stop(window: number, replaced?: boolean): Promise<void>;
 }
 
 export function createEngine(options: EngineOptions): Engine {
@@ -110,14 +110,14 @@ export function createEngine(options: EngineOptions): Engine {
   function leave(name: string, state: ListenerState): void {
     listeners.delete(name);
     state.closing = true;
-    state.socket?.close();
+    for (const socket of state.sockets) socket.close();
     for (const session of sessionsOf(state)) session.wind();
     if (!over(state)) leaving.add(state);
   }
 
   /** Nothing is open there, and nothing comes any more. */
   function over(state: ListenerState): boolean {
-    return state.open === 0 && state.socket?.open !== true;
+    return state.open === 0 && !state.sockets.some((socket) => socket.open);
   }
 
   function accept(state: ListenerState, connection: Connection): ConnectionHandler {
@@ -163,7 +163,7 @@ export function createEngine(options: EngineOptions): Engine {
       const socket = options.transport.listen({ address, ...(fd === undefined ? {} : { fd }) }, (connection) =>
         accept(state, connection),
       );
-      state.socket = socket;
+      state.sockets = [...state.sockets.filter((each) => each.open), socket];
       state.port = socket.port;
       return socket;
     },
@@ -200,12 +200,15 @@ export function createEngine(options: EngineOptions): Engine {
       for (const state of listeners.values()) state.closing = true;
     },
 
-    stop(window) {
+    stop(window, replaced = false) {
       // Told again, by an impatient operator: it ends for both who wait, and the earlier end counts.
       const { at = Infinity, over = Promise.withResolvers<void>() } = stopping ?? {};
       const now = clock.now();
       stopping = { at: Math.min(at, now + window), over };
-      for (const [name, state] of listeners) leave(name, state);
+      for (const [name, state] of listeners) {
+        state.replaced = replaced;
+        leave(name, state);
+      }
       const tunnels = [...leaving].flatMap((state) => sessionsOf(state).flatMap((session) => session.passage ?? []));
       spreadClosing(tunnels, stopping.at - now, options.random);
       return over.promise;

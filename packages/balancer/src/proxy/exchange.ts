@@ -125,7 +125,7 @@ export class Exchange implements TryOwner {
     }
     const { readyPath } = listener.plan;
     if (readyPath !== "" && request.path() === readyPath) {
-      this.#answerAlone(null, this.#state.closing ? stoppingAnswer : readyAnswer);
+      this.#answerAlone(null, this.#state.closing && !this.#state.replaced ? stoppingAnswer : readyAnswer);
       return;
     }
     const { only } = listener.table;

@@ -38,10 +38,13 @@ export class ListenerState {
   /** First cell of this listener in this worker's row. */
   cells: number;
   current: ListenerSnapshot;
-  socket: Listener | null = null;
+  /** Those that are open, or were: more than one where a program with more workers was taken over from. */
+  sockets: readonly Listener[] = [];
   port: number;
   /** No further requests on open connections: answers say `Connection: close`. */
   closing = false;
+  /** Its sockets are served by another program from now on. */
+  replaced = false;
   /** Open connections, as a doubly linked list through the sessions. */
   first: ListedSession | null = null;
   open = 0;

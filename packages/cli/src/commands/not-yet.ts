@@ -7,11 +7,6 @@ export const audit = notYet(
   "plimsoll audit -- npm start",
 );
 export const top = notYet("top", "watch a running balancer live", "plimsoll top");
-export const upgrade = notYet(
-  "upgrade",
-  "replace a running balancer by this version, without losing a connection",
-  "plimsoll upgrade",
-);
 
 function notYet(name: string, summary: string, example: string): CommandSpec {
   return {

@@ -1,4 +1,6 @@
 // `plimsoll run`
+import { meetPredecessor, takeOverFrom } from "../take-over.ts";
+import { startAgain } from "../start-again.ts";
 import { configOption, findConfig, readConfig } from "../config-file.ts";
 import { CommandError, exitCode, UsageError, type CommandSpec } from "../spec.ts";
 import { showHostPort } from "../values.ts";
@@ -14,7 +16,8 @@ export const run: CommandSpec<Options> = {
   summary: "run the balancer from a configuration",
   about:
     "Prints one line for each listener once all workers serve. SIGHUP or `plimsoll reload` reads the configuration again,\n" +
-    "SIGTERM or Ctrl-C stops in order (a second one at once), SIGUSR1 opens the access log's file again.",
+    "SIGTERM or Ctrl-C stops in order (a second one at once), SIGUSR1 opens the access log's file again, SIGUSR2 or\n" +
+    "`plimsoll upgrade` has a new version take over.",
   options: [
     configOption,
     {
@@ -35,15 +38,25 @@ export const run: CommandSpec<Options> = {
   examples: [["plimsoll run -c site.yaml", "until it is told to stop"]],
   async run({ options, io }) {
     const file = findConfig(io, options.config);
-    const config = await readConfig(io, file);
+    const predecessor = meetPredecessor();
+    const config = await readConfig(io, file).catch((error: Error) => {
+      predecessor?.failed(error.message);
+      throw error;
+    });
     if (config.report !== "") io.err(`${config.report}\n`);
-    if (config.plan === null) throw new CommandError(`${file} cannot be run.`);
+    if (config.plan === null) {
+      predecessor?.failed(`${file} cannot be run:\n${config.report.trimEnd()}`);
+      throw new CommandError(`${file} cannot be run.`);
+    }
     const { createLog } = await import("@plimsoll/balancer/src/observe/log.ts");
     const { startBalancer } = await import("../start-balancer.ts");
     const log = createLog({ format: options.logFormat, level: options.logLevel, write: io.err, wall: Date.now });
+    const inherited = predecessor === null ? null : await takeOverFrom(predecessor);
     const supervisor = await startBalancer({
       plan: config.plan,
       log,
+      again: startAgain(),
+      ...(inherited === null ? {} : { inherited }),
       reloadPlan: async () => {
         const again = await readConfig(io, file);
         return again.plan === null ? { problems: again.problems } : { plan: again.plan, warnings: again.problems };

@@ -1,6 +1,7 @@
 // `plimsoll stop`
 import { adminOption, findRunning } from "../admin-client.ts";
 import { askStatus } from "../live-status.ts";
+import { processIsAlive } from "../processes.ts";
 import { CommandError, exitCode, type CommandSpec } from "../spec.ts";
 import { duration, type HostPort } from "../values.ts";
 
@@ -32,7 +33,7 @@ export const stop: CommandSpec<Options> = {
       throw new CommandError(`Process ${pid} cannot be signalled: ${(error as Error).message}`);
     }
     const until = performance.now() + options.timeout;
-    while (isAlive(pid)) {
+    while (processIsAlive(pid)) {
       if (performance.now() > until) throw new CommandError(`Process ${pid} is still finishing what is in flight.`);
       await Bun.sleep(50);
     }
@@ -40,12 +41,3 @@ export const stop: CommandSpec<Options> = {
     return exitCode.ok;
   },
 };
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}

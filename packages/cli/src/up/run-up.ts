@@ -57,6 +57,11 @@ export async function runUp(io: Io, request: UpRequest, greet: (facts: UpFacts) 
     // There is no file to read again; SIGHUP replaces the instances, and POST /reload finds nothing changed.
     reloadPlan: () => Promise.resolve({ plan }),
     onHangup: () => roll(),
+    again: {
+      refusal:
+        "it was started by `plimsoll up`, and the application's instances are children of it that would end with it; " +
+        "restart it, or run the application by itself and `plimsoll run` in front of it",
+    },
   });
   const machine = openMachine(io.cwd, io.env, request.grace);
   const sink = trafficSink(supervisor, upPool, request.drain, (text) => {

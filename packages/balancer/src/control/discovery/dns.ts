@@ -15,6 +15,8 @@ export interface DiscoveryOptions {
   readonly log: Log;
   /** Called when the addresses of a watched name are others than before. */
   readonly onChange: () => void;
+  /** Answers to begin with: of the program that this one takes over from. */
+  readonly answers?: Answers;
   /** For tests; by default the system's. */
   readonly resolver?: Resolver;
   readonly timers?: Timers;
@@ -53,7 +55,7 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
   const { log, onChange, timers = systemTimers, random = systemRandom } = options;
   let made: Resolver | undefined;
   const resolver = () => (made ??= options.resolver ?? createResolver({ clock: systemClock }));
-  const answers = new Map<string, readonly ResolvedAddress[]>();
+  const answers = new Map<string, readonly ResolvedAddress[]>(options.answers);
   const watches = new Map<string, Watch>();
   let closed = false;
 

@@ -81,6 +81,14 @@ export class OutlierWatch {
     return this.#entries.get(slot)?.placed?.ejection ?? null;
   }
 
+  /** An endpoint begins as ejected: whoever decided it is no longer there. */
+  inherit(member: Member, ejection: Ejection, now: number): void {
+    const { reason, times } = ejection;
+    // What it was ejected for exactly is not known any more: it waits for the end of its time.
+    const judgement: Judgement = { ground: "run", reason, weight: 0, unreachable: false };
+    this.#entries.set(member.slot, { ...fresh(member, now), placed: { judgement, ejection }, times });
+  }
+
   /**
    * Takes in what was counted and decides. `probed`: the pool has a readiness probe. `keyed`: requests find their endpoint
    * by what they are rather than by chance, so that trouble can move with them. Decisions come in the order in which

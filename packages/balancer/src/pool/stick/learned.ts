@@ -5,7 +5,7 @@ import type { SharedTable } from "../../observe/table.ts";
 
 const ways = 8;
 /** A cell holds 38 bits of the session's hashes above 15 bits of slot plus one: 53 bits, exact in a double; 0 is empty. */
-const slotRange = 2 ** 15;
+export const slotRange = 2 ** 15;
 
 export class LearnedSessions {
   readonly #cells: Float64Array;
