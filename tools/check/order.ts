@@ -17,7 +17,7 @@ const folderLines: Record<string, readonly (readonly string[])[]> = {
   "packages/balancer/src": [["base"], ["observe"], ["net"], ["pool"], ["proxy"], ["config"], ["control"], ["admin"]],
   "packages/balancer/src/pool": [["balance", "probe", "stick"]],
   "packages/balancer/src/proxy": [["route"], ["steps"]],
-  "packages/balancer/src/control": [["discovery", "app"], ["handover"]],
+  "packages/balancer/src/control": [["certificate"], ["discovery", "app", "acme"], ["handover"]],
 };
 
 interface Import {

@@ -1,4 +1,5 @@
 // The table of commands, in the order in which help shows them.
+import { cert } from "./commands/cert.ts";
 import { check } from "./commands/check.ts";
 import { completions } from "./commands/completions.ts";
 import { demo } from "./commands/demo.ts";
@@ -20,6 +21,7 @@ export const commands: readonly CommandSpec[] = [
   run,
   check,
   explain,
+  cert,
   status,
   reload,
   upgrade,

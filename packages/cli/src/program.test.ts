@@ -43,7 +43,7 @@ describe("every command", () => {
 
   test("is in the contract, and the contract is in the table", () => {
     const contract =
-      "up run check audit explain status top drain undrain disable enable reload upgrade stop demo completions version";
+      "up run check cert audit explain status top drain undrain disable enable reload upgrade stop demo completions version";
     expect(commands.map((spec) => spec.name).toSorted()).toEqual(contract.split(" ").toSorted());
   });
 });
