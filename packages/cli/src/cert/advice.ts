@@ -1,4 +1,5 @@
-// What to do with the files, in words that can be copied.
+// cert/: certificates for development, and the authority of this machine that issues them.
+// It must not know a running balancer. Here: what to do with the files, in words that can be copied.
 
 /** How an authority is made known to one kind of program: command lines, or a sentence. */
 export interface Trust {

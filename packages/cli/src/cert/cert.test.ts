@@ -12,7 +12,6 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { X509Certificate } from "node:crypto";
-import { parse } from "yaml";
 import { readCertificate } from "@plimsoll/balancer/src/config/certificate/read.ts";
 import { commands } from "../commands.ts";
 import { runProgram } from "../program.ts";
@@ -103,7 +102,7 @@ describe("plimsoll cert dev", () => {
       authority: { fresh: true },
     });
     const { cert, key } = told;
-    expect(parse(told.yaml)).toMatchObject({ listeners: { web: { tls: { certificates: [{ cert, key }] } } } });
+    expect(Bun.YAML.parse(told.yaml)).toMatchObject({ listeners: { web: { tls: { certificates: [{ cert, key }] } } } });
   });
 
   test("an authority that cannot be used is not replaced in silence: others trust it", async () => {

@@ -1,5 +1,4 @@
-// cert/: certificates for development, and the authority of this machine that issues them. It must not know a running balancer.
-// Here: for which names there are any.
+// For which names there are certificates for development.
 import { parseHost } from "@plimsoll/balancer/src/config/host.ts";
 import { CidrSet, parseCidr } from "@plimsoll/balancer/src/base/cidr.ts";
 import { UsageError } from "../spec.ts";

@@ -1,4 +1,7 @@
-// `plimsoll cert dev`
+// commands/: one file per command: its help, its options, and a `run` that calls what does the work.
+// It must not know how arguments are parsed (program.ts), and imports what is heavy inside `run`: `version` must start at once.
+
+// This file: `plimsoll cert dev`
 import { exitCode, UsageError, type CommandSpec, type Io } from "../spec.ts";
 import type { DevelopmentCertificate } from "../cert/development.ts";
 

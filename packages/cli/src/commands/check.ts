@@ -1,7 +1,4 @@
-// commands/: one file per command: its help, its options, and a `run` that calls what does the work.
-// It must not know how arguments are parsed (program.ts), and imports what is heavy inside `run`: `version` must start at once.
-
-// This file: `plimsoll check`
+// `plimsoll check`
 import type { Ladder } from "@plimsoll/balancer/src/config/hierarchy/ladder.ts";
 import { configOption, findConfig, readConfig, type ReadConfig } from "../config-file.ts";
 import { exitCode, type CommandSpec, type Io } from "../spec.ts";
