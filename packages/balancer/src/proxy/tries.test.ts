@@ -158,6 +158,34 @@ describe("what is tried again", () => {
     expect(stage.connects).toBe(1);
   });
 
+  test("after 100 Continue, which only asked for the body: the next try gets what there is of it, and 100 is said once", () => {
+    for (const early of ["", "hel", "hello"]) {
+      const stage = stageWith();
+      const client = stage.asking("PUT /x HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+      stage.origin(0).send("HTTP/1.1 100 Continue\r\n\r\n");
+      if (early !== "") client.send(early);
+      stage.origin(0).reset();
+      stage.origin(1).send("HTTP/1.1 100 Continue\r\n\r\n");
+      if (early !== "hello") client.send("hello".slice(early.length));
+      expect(stage.origin(1).text).toEndWith("\r\n\r\nhello");
+      stage.origin(1).send(answer("stored"));
+      expect(client.text.match(/^HTTP\/1\.1 \d+/gm)).toEqual(["HTTP/1.1 100", "HTTP/1.1 200"]);
+      expect(stage.records[0]).toMatchObject({ attempts: 2, fault: "" });
+    }
+  });
+
+  test("no POST after 100 Continue once a byte of its body went out", () => {
+    const stage = stageWith();
+    const client = stage.asking(
+      "POST /x HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n",
+    );
+    stage.origin(0).send("HTTP/1.1 100 Continue\r\n\r\n");
+    client.send("h");
+    stage.origin(0).reset();
+    expect(stage.connects).toBe(1);
+    expect(faultOf(client)).toBe("answer-truncated");
+  });
+
   test("not after a byte of the answer's body", () => {
     const stage = stageWith();
     const client = stage.asking(get);

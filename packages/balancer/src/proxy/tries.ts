@@ -84,8 +84,10 @@ export class Tries implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
   #raced = false;
   /** What goes on at the endpoint is no longer counted here. */
   #handedOver = false;
-  /** An informational answer went to the client. */
+  /** An informational answer that belongs to one try (103) went to the client. */
   #informed = false;
+  /** The client was told to send its body (100). */
+  #continued = false;
 
   constructor(context: EngineContext, owner: TryOwner) {
     this.#context = context;
@@ -103,7 +105,8 @@ export class Tries implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
     this.reused = false;
     this.key = 0;
     this.#avoid = null;
-    this.#bodyLost = this.#informed = this.#safe = this.#keeping = this.#handedOver = this.#raced = false;
+    this.#bodyLost = this.#informed = this.#continued = false;
+    this.#safe = this.#keeping = this.#handedOver = this.#raced = false;
   }
 
   /**
@@ -290,7 +293,11 @@ export class Tries implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
   }
 
   informational(bytes: Uint8Array, head: AnswerHead): void {
-    this.#informed = true;
+    // 100 says nothing of the answer, it only asks for the body (RFC 9110 §10.1.1), and that is kept for another try, which
+    // need not ask again.
+    if (head.status !== 100) this.#informed = true;
+    else if (this.#continued && this.attempts > 1) return;
+    else this.#continued = true;
     this.#owner.informational(bytes, head);
   }
 
