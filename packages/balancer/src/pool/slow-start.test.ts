@@ -5,6 +5,7 @@ import { mix } from "../base/hash.ts";
 import { EndpointState, StateCell } from "../observe/table.ts";
 import { algorithms } from "./balance/table.ts";
 import { endpointPlan, makePool, makeTable, makeWorker, poolPlan, readiness, reload, setState } from "./fixtures.ts";
+import type { Endpoint } from "./endpoint.ts";
 import type { AlgorithmName, PoolPlan } from "./plan.ts";
 import type { Pool } from "./pool.ts";
 import { comesIn, shareAt, stepLength } from "./slow-start.ts";
@@ -93,6 +94,37 @@ describe.each(Object.keys(algorithms) as AlgorithmName[])("%s", (balance) => {
     const expected = times * (balance === "first" ? share : share / (3 + share));
     expect(count).toBeGreaterThan(expected * 0.7);
     expect(count).toBeLessThan(expected * (balance === "ringHash" ? 1.4 : 1.15));
+  });
+
+  test.each([2, 4])("gives it no more than that while each endpoint has but %p in flight", (each) => {
+    for (const age of [0, 15_000]) {
+      const { pool } = warmingPool(balance, age);
+      const share = Math.max(0.1, age / slowStart);
+      const held: Endpoint[] = [];
+      let count = 0;
+      const times = 20_000;
+      for (let i = 0; i < times; i++) {
+        const endpoint = pool.pick(mix(i), null)!;
+        endpoint.begin();
+        if (endpoint.slot === 3) count++;
+        held.push(endpoint);
+        if (held.length > each * 4) held.shift()!.end();
+      }
+      const expected = times * (balance === "first" ? share : share / (3 + share));
+      expect(count).toBeGreaterThan(expected * 0.6);
+      expect(count).toBeLessThan(expected * (balance === "ringHash" ? 1.4 : 1.15));
+    }
+  });
+
+  test("goes by requests in flight as ever when all warm up together", () => {
+    if (balance !== "leastOutstanding" && balance !== "p2c" && balance !== "peakEwma") return;
+    const { pool, worker } = warmingPool(balance, 0);
+    for (const [slot, age] of [3_100, 3_300, 3_200, 3_000].entries()) warmFrom(worker, slot, worker.time.now - age);
+    worker.time.now += 1_000;
+    pool.tick(worker.time.now, worker.time.now);
+    for (let i = 0; i < 40; i++) pool.pick(mix(i), null)!.begin();
+    const loads = pool.endpoints.map((endpoint) => endpoint.inFlight());
+    expect(Math.max(...loads) - Math.min(...loads)).toBeLessThan(balance === "leastOutstanding" ? 3 : 7);
   });
 
   test("gives it a full share in the end, and steps on the way there", () => {

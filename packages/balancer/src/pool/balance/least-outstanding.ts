@@ -4,6 +4,7 @@
 import type { Random } from "../../base/random.ts";
 import type { Endpoint } from "../endpoint.ts";
 import type { Algorithm } from "./algorithm.ts";
+import { colderOnes } from "./warming.ts";
 import { weightedDraw } from "./weighted-draw.ts";
 
 const window = 128;
@@ -16,15 +17,19 @@ export const leastOutstanding: Algorithm = {
     const order = usable.length > window ? shuffled(usable, random) : usable;
     const draw = weightedDraw(order, random);
     const count = Math.min(window, order.length);
+    const colder = colderOnes(order);
     return () => {
       const start = draw();
       let best = order[start]!;
-      let load = best.inFlight() / best.weight;
+      // Half a weight cannot have half a request: one that warms up and was drawn may have one more than its weight says.
+      const spare = colder?.[start] === true ? 1 : 0;
+      let load = Math.max(0, best.inFlight() - spare) / best.weight;
       // Nothing is less than nothing: in a pool with idle endpoints most picks end here, and go by weight.
       if (load === 0) return best;
       let tied = best.weight;
       for (let i = 1, at = start + 1; i < count; i++, at++) {
         if (at >= order.length) at -= order.length;
+        if (colder?.[at] === true) continue;
         const endpoint = order[at]!;
         const other = endpoint.inFlight() / endpoint.weight;
         if (other > load) continue;

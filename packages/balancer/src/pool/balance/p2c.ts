@@ -2,6 +2,7 @@
 // them, and a worker that knows old numbers does not send everything to the one that was idle a moment ago.
 import type { Endpoint } from "../endpoint.ts";
 import type { Algorithm } from "./algorithm.ts";
+import { colderOnes, warmOther } from "./warming.ts";
 import { weightedDraw } from "./weighted-draw.ts";
 
 /**
@@ -20,6 +21,13 @@ export const p2c: Algorithm = {
     const only = usable[0]!;
     if (usable.length === 1) return () => only;
     const draw = weightedDraw(usable, random);
+    const colder = colderOnes(usable);
+    if (colder !== null)
+      return () => {
+        const first = draw();
+        const other = warmOther(draw, first, colder);
+        return other < 0 ? usable[first]! : lighter(usable[first]!, usable[other]!);
+      };
     return () => {
       const first = draw();
       return lighter(usable[first]!, usable[draw.other(first)]!);

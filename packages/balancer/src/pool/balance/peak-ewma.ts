@@ -3,6 +3,7 @@
 // like its peers: taken for fast it would be flooded, taken for slow it would never be tried.
 import type { Endpoint } from "../endpoint.ts";
 import type { Algorithm } from "./algorithm.ts";
+import { colderOnes, warmOther } from "./warming.ts";
 import { weightedDraw } from "./weighted-draw.ts";
 
 /** How often the peers' mean is taken again, ms. */
@@ -16,6 +17,7 @@ export const peakEwma: Algorithm = {
     const only = usable[0]!;
     if (usable.length === 1) return () => only;
     const draw = weightedDraw(usable, random);
+    const colder = colderOnes(usable);
     const meanWeight = usable.reduce((sum, endpoint) => sum + endpoint.weight, 0) / usable.length;
     // In flight is taken per weight, latency is not: the draw already gives the heavier its share.
     const cost = (endpoint: Endpoint, now: number) =>
@@ -29,7 +31,9 @@ export const peakEwma: Algorithm = {
       }
       const index = draw();
       const a = usable[index]!;
-      const b = usable[draw.other(index)]!;
+      const other = colder === null ? draw.other(index) : warmOther(draw, index, colder);
+      if (other < 0) return a;
+      const b = usable[other]!;
       return cost(b, now) < cost(a, now) ? b : a;
     };
   },
