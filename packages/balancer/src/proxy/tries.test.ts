@@ -176,9 +176,7 @@ describe("what is tried again", () => {
 
   test("no POST after 100 Continue once a byte of its body went out", () => {
     const stage = stageWith();
-    const client = stage.asking(
-      "POST /x HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n",
-    );
+    const client = stage.asking("POST /x HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
     stage.origin(0).send("HTTP/1.1 100 Continue\r\n\r\n");
     client.send("h");
     stage.origin(0).reset();

@@ -14,7 +14,7 @@ const leastBad = 5;
 const leastTimed = 20;
 const leastWatched = 10_000;
 /** Standard errors, see `slowness`. */
-const enoughSlowness = 5;
+export const enoughSlowness = 5;
 /** What is slower by less than this, ms, harms nobody. */
 const leastSlower = 100;
 /** Failures are judged only while there are any: so long, ms, after the last one. */

@@ -304,6 +304,49 @@ describe("a request's own badness", () => {
     expect(stage.log.at(-1)).toBe("eject e4 30 s");
   });
 
+  test.each([2, 3, 4])("in a pool of %p, too, in which nobody else may be ejected meanwhile", (size) => {
+    for (const trouble of [
+      { good: 15, errors: 10 },
+      { good: 10, ms: 3_000 },
+    ]) {
+      const stage = new Stage(size);
+      stage.keyed = true;
+      const at = () => stage.members.find(({ slot }) => !stage.out.has(slot))?.slot;
+      // Of two the first comes back when its time is over, and has its keys again.
+      stage.run(250, (slot) => (slot === at() ? trouble : { good: 25 }));
+      expect(stage.log.filter((line) => line.startsWith("eject"))).toEqual(["eject e0 30 s"]);
+      expect(stage.reasons[1]).toContain(
+        size === 2 ? "the same requests fared no better at e1" : "fare no better at e1",
+      );
+      expect(stage.log).toHaveLength(2);
+      // A broken endpoint is still ejected meanwhile.
+      stage.run(2, (slot) => (slot === 1 ? { resets: 30 } : fine));
+      expect(stage.log.at(-1)).toBe("eject e1 30 s");
+    }
+  });
+
+  test("what was much of one endpoint's work and is little of the next one's is found when the first comes back", () => {
+    const stage = new Stage(4);
+    stage.keyed = true;
+    stage.run(40, () => fine);
+    // A tenth of what e1 has to do then: by itself no ground to eject anybody.
+    stage.run(250, (slot) => {
+      if (stage.out.size === 0) return slot === 0 ? { good: 15, errors: 5 } : fine;
+      return slot === 1 ? { good: 66, errors: 5 } : fine;
+    });
+    expect(stage.log).toEqual(["eject e0 30 s", "admit e0"]);
+    expect(stage.reasons[1]).toBe("its time out is over, and the same requests fared no better at e1");
+  });
+
+  test("trouble that begins at another only after the first is back is that one's own", () => {
+    const stage = new Stage(2);
+    stage.keyed = true;
+    stage.run(40, (slot, second) => (slot === 0 && second < 10 ? { good: 15, errors: 10 } : { good: 25 }));
+    expect(stage.log).toEqual(["eject e0 30 s", "admit e0"]);
+    stage.run(20, (slot) => (slot === 1 ? { good: 15, errors: 10 } : { good: 25 }));
+    expect(stage.log.at(-1)).toBe("eject e1 30 s");
+  });
+
   test("a slow tenant that follows its key is not chased through the pool either", () => {
     const stage = new Stage(6);
     stage.keyed = true;

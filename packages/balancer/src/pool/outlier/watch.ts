@@ -1,8 +1,8 @@
 // The outliers of one pool: looks at everybody's counts once a second, and says who is ejected, until when, and who comes
 // back. Pure apart from what it remembers: counts and time are arguments, what follows from a decision is the caller's.
 import type { OutlierPlan } from "../plan.ts";
-import { judge, type Conduct, type Judgement } from "./judgement.ts";
-import { latencyOf, Peers, type Tried } from "./peers.ts";
+import { enoughSlowness, judge, type Conduct, type Judgement } from "./judgement.ts";
+import { enoughEvidence, evidence, type Latency, latencyOf, Peers, slowness, type Tried } from "./peers.ts";
 import { bad, Count, tries, Window, type Counts } from "./window.ts";
 
 /** An endpoint as it is at the moment of a review. */
@@ -37,6 +37,12 @@ interface Placed {
   readonly ejection: Ejection;
 }
 
+/** How an endpoint did lately. */
+interface Look {
+  readonly tried: Tried;
+  readonly latency: Latency;
+}
+
 interface Entry extends Conduct {
   member: Member;
   /** Its totals at the last review, and what came since. */
@@ -54,12 +60,14 @@ interface Entry extends Conduct {
   times: number;
   forgetAt: number;
   goodSince: number;
-  /** Its conduct when a peer was last ejected: to see whether trouble moved here. */
-  shareThen: number;
-  meanThen: number;
+  /** How it did when a peer was last ejected: to see whether trouble moved here. */
+  atEjection: Look;
 }
 
 const nothing: Tried = { tries: 0, bad: 0 };
+/** Nats that tell who has got a returning endpoint's trouble: asked once for each ejection, and not every second of everybody. */
+const enoughOnReturn = enoughEvidence / 2;
+const unseen: Look = { tried: nothing, latency: { mean: 0, variance: 0, count: 0 } };
 /** A run of failures that long ago (ms) says nothing of today. */
 const staleRun = 300_000;
 
@@ -97,7 +105,7 @@ export class OutlierWatch {
   review(now: number, plan: OutlierPlan, members: readonly Member[], probed: boolean, keyed: boolean): Decision[] {
     const decisions: Decision[] = [];
     this.#take(now, members);
-    for (const entry of this.#entries.values()) this.#readmit(entry, now, decisions);
+    for (const entry of this.#entries.values()) this.#readmit(entry, now, plan, keyed, decisions);
     for (const backup of [false, true]) {
       const tier = [...this.#entries.values()].filter((one) => one.willing && one.member.backup === backup);
       this.#keepToLimit(tier, plan, now, decisions);
@@ -141,14 +149,34 @@ export class OutlierWatch {
     }
   }
 
-  #readmit(entry: Entry, now: number, decisions: Decision[]): void {
+  #readmit(entry: Entry, now: number, plan: OutlierPlan, keyed: boolean, decisions: Decision[]): void {
     const { placed, member } = entry;
     if (placed === null) return;
     if (now >= placed.ejection.until) {
-      this.#admit(entry, now, "its time out is over", decisions);
+      const heir = keyed ? this.#heir(entry, placed) : null;
+      if (heir === null) {
+        this.#admit(entry, now, "its time out is over", decisions);
+        return;
+      }
+      entry.times = Math.max(0, entry.times - 1);
+      this.#holdUntil = now + plan.longest;
+      this.#admit(entry, now, `its time out is over, and the same requests fared no better at ${heir.id}`, decisions);
     } else if (placed.judgement.unreachable && member.willing && member.since > placed.ejection.from) {
       this.#admit(entry, now, "its probe reaches it again", decisions);
     }
+  }
+
+  /**
+   * Who has got the trouble of an endpoint that is about to come back: a peer that did significantly worse while it was out.
+   * Of two, nobody can be compared meanwhile; and what was much of one endpoint's work may be little of its heir's.
+   */
+  #heir(entry: Entry, { judgement }: Placed): Member | null {
+    if (judgement.unreachable) return null;
+    for (const peer of this.#entries.values()) {
+      const inside = peer.willing && peer.placed === null && peer.member.backup === entry.member.backup;
+      if (inside && worsened(peer.atEjection, look(peer), judgement.ground === "slow")) return peer.member;
+    }
+    return null;
   }
 
   /** Others that left in the meantime must not leave the pool to a few: those who have been out the longest come back first. */
@@ -172,7 +200,8 @@ export class OutlierWatch {
     const room = mostEjected(tier.length, plan.maxEjected) - (tier.length - inside.length);
     // Somebody must be left to take the work.
     let places = Math.min(room, inside.length - 1);
-    if (places <= 0) return;
+    // Where requests follow a key, the others are looked at all the same: what is out may have been put out for nothing.
+    if (places <= 0 && (!keyed || inside.length === tier.length)) return;
     const peers = new Peers(inside.map((entry) => entry.recent));
     const suspects = inside
       .flatMap((entry) => {
@@ -181,12 +210,12 @@ export class OutlierWatch {
       })
       .sort((a, b) => b.judgement.weight - a.judgement.weight);
     for (const { entry, judgement } of suspects) {
-      if (places === 0) return;
       const mixed = judgement.ground === "share" || judgement.ground === "slow";
       if (mixed && now < this.#holdUntil) continue;
       if (mixed && keyed && this.#moved(tier, entry, judgement, now, plan, decisions)) return;
+      if (places <= 0) continue;
       this.#eject(entry, judgement, now, plan, decisions);
-      for (const peer of inside) note(peer);
+      for (const peer of inside) peer.atEjection = look(peer);
       places--;
     }
   }
@@ -204,15 +233,11 @@ export class OutlierWatch {
     plan: OutlierPlan,
     decisions: Decision[],
   ): boolean {
-    const count = tries(entry.recent.sums);
-    const wasThere =
-      judgement.ground === "share"
-        ? entry.shareThen * 2 >= bad(entry.recent.sums) / count
-        : latencyOf(entry.recent.sums).mean - entry.meanThen < Math.LN2;
-    if (wasThere) return false;
+    const slow = judgement.ground === "slow";
+    if (wasThere(entry.atEjection, look(entry), slow)) return false;
     const sources = tier.filter(({ placed }) => {
       if (placed === null || placed.judgement.unreachable) return false;
-      const same = (placed.judgement.ground === "slow") === (judgement.ground === "slow");
+      const same = (placed.judgement.ground === "slow") === slow;
       return same && now - placed.ejection.from <= Math.max(plan.base, 60_000);
     });
     if (sources.length === 0) return false;
@@ -268,8 +293,7 @@ function fresh(member: Member, now: number): Entry {
     times: 0,
     forgetAt: 0,
     goodSince: 0,
-    shareThen: 0,
-    meanThen: 0,
+    atEjection: unseen,
   };
 }
 
@@ -308,11 +332,26 @@ function learn(entry: Entry, before: Tried, after: Tried, now: number): void {
   } else if (entry.refusedSince === 0) entry.refusedSince = now;
 }
 
-/** Keeps how things stand, for comparing once a peer is out. */
-function note(entry: Entry): void {
-  const count = tries(entry.recent.sums);
-  entry.shareThen = count === 0 ? 0 : bad(entry.recent.sums) / count;
-  entry.meanThen = latencyOf(entry.recent.sums).mean;
+function look({ recent: { sums } }: Entry): Look {
+  return { tried: { tries: tries(sums), bad: bad(sums) }, latency: latencyOf(sums) };
+}
+
+/** Whether it was then already at least half as bad as it is now. */
+function wasThere(then: Look, current: Look, slow: boolean): boolean {
+  if (slow) return current.latency.mean - then.latency.mean < Math.LN2;
+  return share(then.tried) * 2 >= share(current.tried);
+}
+
+/** Whether it does worse by more than chance explains. */
+function worsened(then: Look, current: Look, slow: boolean): boolean {
+  if (!slow) return evidence(current.tried, then.tried) >= enoughOnReturn;
+  return (
+    current.latency.count > 0 && then.latency.count > 0 && slowness(current.latency, then.latency) >= enoughSlowness
+  );
+}
+
+function share({ tries: count, bad: failed }: Tried): number {
+  return count === 0 ? 0 : failed / count;
 }
 
 function from(entry: Entry): number {
