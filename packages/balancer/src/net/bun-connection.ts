@@ -9,16 +9,20 @@
 // - When both sides have sent FIN Bun closes by itself; if ours went first there is no `end`, only `close`.
 // - A reset is delivered also while paused, together with the bytes that lay unread.
 // - `drain` comes without a short write before it, and once when a connecting socket is connected.
+// - With TLS, what came in one read is decrypted and delivered to its end although it was paused in the middle: up to 512 KiB,
+//   and then the end. It is kept here until it is wanted.
 
 import type { ProxyHeader } from "@plimsoll/wire/proxy-protocol";
 import type { Socket } from "bun";
-import type { CloseReason, Connection, ConnectionHandler } from "./transport.ts";
+import type { Accept, CloseReason, Connection, ConnectionHandler } from "./transport.ts";
+import type { ClientTls, ServerTls, TlsFacts } from "./tls.ts";
 import { peerGone, sendQueue } from "./libc.ts";
 import { plainAddress } from "./socket-address.ts";
 
 /** A raw socket; its `data` is our connection. */
 export type RawSocket = Socket<BunConnection>;
 
+/** Also while a handshake is under way, on either side. */
 const CONNECTING = 0;
 const OPEN = 1;
 /** Closed for its owner; our FIN is out and what the peer still sends is read and dropped. See lingering.ts. */
@@ -34,6 +38,14 @@ export interface ConnectionHost {
   lingered(connection: BunConnection): void;
   /** A handler threw: a defect of ours. */
   defect(error: unknown): void;
+  /** A plain connection goes on in TLS. */
+  upgrade(connection: BunConnection, tls: ServerTls, ahead: Uint8Array, accept: Accept): void;
+}
+
+/** A handshake that is under way; bun-tls.ts knows more of it. */
+export interface PendingHandshake {
+  /** The connection is gone. True if its owner knows already, or never knew of it. */
+  brokenOff(connection: BunConnection, cause: string): boolean;
 }
 
 // Fields are plain rather than #private: Bun's events reach in from outside the class, several times per request.
@@ -52,6 +64,18 @@ export class BunConnection implements Connection {
   /** A write found the connection reset. */
   lost = false;
   proxied: ProxyHeader | null = null;
+  /** Not null while its handshake is under way. */
+  shaking: PendingHandshake | null = null;
+  tls: TlsFacts | null = null;
+  /** Where sessions that the peer offers are kept; on connections of ours. */
+  session: ClientTls | null = null;
+  /** Came decrypted while paused; not null = nothing is delivered past it, and `reading` is false. */
+  kept: Uint8Array[] | null = null;
+  /** The end that followed what is kept: the peer's, and the socket's. */
+  keptEnd = false;
+  keptClose = false;
+  /** Asked to go on reading; what was kept is delivered first. */
+  resuming = false;
   /** Bytes dropped while lingering. */
   dropped = 0;
   /** Where a connection of ours went; undefined on accepted ones. */
@@ -97,6 +121,7 @@ export class BunConnection implements Connection {
   }
 
   pause(): void {
+    this.resuming = false;
     if (!this.reading) return;
     this.reading = false;
     if (this.state !== OPEN) return;
@@ -106,8 +131,42 @@ export class BunConnection implements Connection {
 
   resume(): void {
     if (this.reading) return;
+    if (this.kept !== null) {
+      if (!this.resuming) queueMicrotask(() => this.#release());
+      this.resuming = true;
+      return;
+    }
     this.reading = true;
     if (this.state === OPEN) this.socket!.resume();
+  }
+
+  /** Delivers what was kept, as far as it is wanted. */
+  #release(): void {
+    const kept = this.kept;
+    if (kept === null || !this.resuming) return;
+    try {
+      for (let chunk = kept.shift(); chunk !== undefined; chunk = kept.shift()) {
+        this.handler.onData(chunk);
+        if (this.kept !== kept || !this.resuming) return;
+      }
+      this.kept = null;
+      this.resuming = false;
+      this.reading = true;
+      if (this.keptEnd) this.handler.onEnd();
+    } catch (error) {
+      this.failed(error);
+    }
+    if (this.keptClose) this.tell("closed", "");
+    else if (this.state === OPEN && this.reading) this.socket!.resume();
+  }
+
+  /** Its owner wants no more: what was kept is dropped. True if all that is left to do is to say that it is closed. */
+  #forget(): boolean {
+    const only = this.keptClose;
+    this.kept = null;
+    this.keptClose = false;
+    this.resuming = false;
+    return only;
   }
 
   shutdown(): void {
@@ -127,6 +186,7 @@ export class BunConnection implements Connection {
 
   close(): void {
     if (this.state === CONNECTING) return this.abandon("closed", "given up while connecting");
+    if (this.#forget()) this.tell("closed", "");
     if (this.state !== OPEN) return;
     if (this.ended || this.lost) {
       this.tell("closed", "");
@@ -144,7 +204,12 @@ export class BunConnection implements Connection {
 
   reset(): void {
     if (this.state === CONNECTING) return this.abandon("closed", "given up while connecting");
+    if (this.#forget()) this.tell("closed", "");
     if (this.state === OPEN) this.abandon("closed", "reset by us");
+  }
+
+  startTls(tls: ServerTls, ahead: Uint8Array, accept: Accept): void {
+    if (this.state === OPEN) this.#host.upgrade(this, tls, ahead, accept);
   }
 
   get remoteAddress(): string {
@@ -179,6 +244,7 @@ export class BunConnection implements Connection {
 
   /** Ends it with RST and tells the owner `reason`. */
   abandon(reason: CloseReason, cause: string): void {
+    this.#forget();
     this.tell(reason, cause);
     this.state = DEAD;
     this.socket?.terminate();
@@ -202,7 +268,18 @@ export class BunConnection implements Connection {
     this.handler = nobody;
   }
 
+  /** Its socket goes on as another connection's: its owner hears no more of it. */
+  leave(): void {
+    this.state = DEAD;
+    this.handler = nobody;
+  }
+
   // What Bun says, in each state.
+
+  /** The handshake of an accepted connection is over. */
+  accepted(): void {
+    this.state = OPEN;
+  }
 
   opened(): void {
     this.state = OPEN;
@@ -213,7 +290,11 @@ export class BunConnection implements Connection {
   }
 
   drained(): void {
-    if (this.state === CONNECTING) return this.opened();
+    if (this.state === CONNECTING) {
+      // In a handshake nothing is said before its end.
+      if (this.shaking === null) this.opened();
+      return;
+    }
     if (!this.waiting || this.state !== OPEN) return;
     this.waiting = false;
     this.handler.onDrain();
@@ -221,12 +302,15 @@ export class BunConnection implements Connection {
 
   /** Bytes that came where none were expected. */
   unexpected(bytes: Uint8Array): void {
-    if (this.state === CONNECTING) {
+    if (this.state === CONNECTING && this.shaking === null) {
       this.opened();
       received(this.socket!, bytes);
     } else if (this.state === LINGERING) {
       this.dropped += bytes.byteLength;
       if (this.dropped > lingerBytes) this.socket!.terminate();
+    } else if (this.state === OPEN && this.tls !== null) {
+      // An array of its own: bun-transport's tests of kept bytes hold the runtime to it.
+      (this.kept ??= []).push(bytes);
     } else if (this.state === OPEN) {
       // Paused: Bun reads on only when the connection was reset.
       this.abandon("reset", "reset while paused");
@@ -234,13 +318,20 @@ export class BunConnection implements Connection {
   }
 
   finished(): void {
-    if (this.state === CONNECTING) this.opened();
+    if (this.state === CONNECTING) {
+      // An end in the middle of a handshake: with half-open sockets nothing else would follow.
+      if (this.shaking !== null) return this.socket!.terminate();
+      this.opened();
+    }
     this.ended = true;
     if (this.state === LINGERING) {
       this.socket!.close();
     } else if (this.state === OPEN) {
       if (this.lost) this.abandon("reset", "reset while we wrote");
-      else this.handler.onEnd();
+      else if (this.kept !== null || (this.tls !== null && !this.reading)) {
+        this.kept ??= [];
+        this.keptEnd = true;
+      } else this.handler.onEnd();
     }
   }
 
@@ -252,15 +343,29 @@ export class BunConnection implements Connection {
       this.#host.lingered(this);
     } else if (state === CONNECTING) {
       const code = codeOf(error);
-      this.tell(unreachable.has(code) ? "unreachable" : "refused", code);
+      if (this.shaking?.brokenOff(this, code) === true) return;
+      if (unreachable.has(code)) this.tell("unreachable", code);
+      else if (this.shaking === null || code === "ECONNREFUSED") this.tell("refused", code);
+      else this.tell("handshake", code === "" ? "closed by the peer" : code);
     } else if (state === OPEN) {
       if (error !== undefined) return this.tell("reset", codeOf(error));
       if (this.lost) return this.tell("reset", "reset while we wrote");
+      if (this.kept !== null && (this.ended || this.shut)) {
+        // If our own end went out first there was no `end` (see above).
+        this.keptEnd = true;
+        this.keptClose = true;
+        return;
+      }
       if (this.ended) return this.tell("closed", "");
       if (!this.shut) return this.tell("reset", "closed without an end");
       this.tell("closed", "");
       this.handler.onEnd();
     }
+  }
+
+  /** The peer broke the encryption off: what it meant to send may be missing. */
+  broken(cause: string): void {
+    if (this.state === OPEN) this.abandon("reset", cause);
   }
 
   failed(error: unknown): void {

@@ -1,10 +1,11 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, expect, test } from "bun:test";
 import { createBunTransport } from "./bun-transport.ts";
 import { cleanUp, listen, pair, passed, Recorder, say } from "./fixtures/connections.ts";
+import { asKind, describeKinds } from "./fixtures/encrypted.ts";
 
 afterEach(cleanUp);
 
-describe("ending", () => {
+describeKinds("ending", () => {
   test("half-close by the near side: the far side still answers", async () => {
     const { near, far } = await pair();
     say(near.connection, "question");
@@ -171,7 +172,7 @@ describe("ending", () => {
 
   test("a handler that throws costs its own connection and is reported", async () => {
     const defects: unknown[] = [];
-    const via = createBunTransport({ onDefect: (error) => defects.push(error) });
+    const via = asKind(createBunTransport({ onDefect: (error) => defects.push(error) }));
     const { near, far } = await pair(via);
     far.seen.onBytes = () => {
       throw new Error("boom");
@@ -186,7 +187,7 @@ describe("ending", () => {
 
   test("an accept that throws, and an onClose that throws, are reported too", async () => {
     const defects: unknown[] = [];
-    const via = createBunTransport({ onDefect: (error) => defects.push(error) });
+    const via = asKind(createBunTransport({ onDefect: (error) => defects.push(error) }));
     const listener = listen(() => {
       throw new Error("no room");
     }, via);

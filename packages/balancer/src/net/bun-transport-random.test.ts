@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import fc from "fast-check";
 import { createBunTransport } from "./bun-transport.ts";
+import { asKind, describeKinds, type Kind } from "./fixtures/encrypted.ts";
 import type { CloseReason, Connection, ConnectionHandler } from "./transport.ts";
 
 // Both sides of real connections do random things in random order. Whatever they do, the promises of transport.ts hold.
@@ -70,9 +71,13 @@ class Side implements ConnectionHandler {
 const small = new Uint8Array(100);
 const large = new Uint8Array(3_000_000);
 
-test("random lives of connections keep every promise and leave no descriptor", async () => {
+describeKinds("random lives", (kind) => {
+  test("of connections keep every promise and leave no descriptor", () => live(kind), 120_000);
+});
+
+async function live(kind: Kind): Promise<void> {
   const defects: unknown[] = [];
-  const transport = createBunTransport({ onDefect: (error) => defects.push(error) });
+  const transport = asKind(createBunTransport({ onDefect: (error) => defects.push(error) }));
   let far: Side | undefined;
   const listener = transport.listen({ address: { kind: "tcp", host: "127.0.0.1", port: 0 } }, (connection) => {
     far = new Side();
@@ -115,12 +120,12 @@ test("random lives of connections keep every promise and leave no descriptor", a
       }
       expect(sides.map((side) => side.broken)).toEqual(["", ""]);
     }),
-    { numRuns: 150 },
+    { numRuns: kind === "plain" ? 150 : 60 },
   );
   while (readdirSync("/proc/self/fd").length > before) await turn();
   listener.close();
   expect(defects).toEqual([]);
-}, 60_000);
+}
 
 function turn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 1));

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,13 +14,16 @@ import {
   say,
   transport,
 } from "./fixtures/connections.ts";
+import { createBunTransport } from "./bun-transport.ts";
 import { closeFd, duplicate } from "./libc.ts";
 import { openListeningSocket } from "./listening-socket.ts";
 import type { Connection } from "./transport.ts";
+import { describeKinds } from "./fixtures/encrypted.ts";
 
 afterEach(cleanUp);
+const plain = createBunTransport();
 
-describe("connecting", () => {
+describeKinds("connecting", () => {
   test("open is told later, never before connect returns; accepted connections are not told", async () => {
     const { near, far } = await pair();
     expect(near.seen.events).toEqual(["open"]);
@@ -76,7 +79,7 @@ describe("connecting", () => {
       cleanups.push(() => closeFd(hole.fd));
       const fillers = [new Recorder(), new Recorder(), new Recorder()];
       for (const filler of fillers) {
-        const connection = transport.connect({ kind: "tcp", host: "127.0.0.1", port: hole.port }, filler);
+        const connection = plain.connect({ kind: "tcp", host: "127.0.0.1", port: hole.port }, filler);
         cleanups.push(() => connection.reset());
       }
       await fillers[0]!.seen("open");
@@ -112,7 +115,7 @@ describe("connecting", () => {
   });
 });
 
-describe("listening", () => {
+describeKinds("listening", () => {
   test("Unix sockets, and the file is gone afterwards", async () => {
     const directory = mkdtempSync(join(tmpdir(), "plimsoll-net-"));
     try {

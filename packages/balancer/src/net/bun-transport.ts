@@ -2,8 +2,29 @@
 // listening ones so that accepting can stop without refusing anybody (the kernel goes on queueing), connecting ones so
 // that a connect that takes too long can be given up at once (Bun hands out no socket before it is open).
 
-import type { Address, Connection, ConnectionHandler, Listener, ListenOptions, Transport } from "./transport.ts";
+import type {
+  Accept,
+  Address,
+  Connection,
+  ConnectionHandler,
+  Listener,
+  ListenOptions,
+  Transport,
+} from "./transport.ts";
+import type { ClientTls, ServerTls } from "./tls.ts";
 import { BunConnection, nobody, socketEvents, type ConnectionHost, type RawSocket } from "./bun-connection.ts";
+import {
+  beginClient,
+  beginServer,
+  clientOptions,
+  clientTlsEvents,
+  pendingHandshakes,
+  sameOptions,
+  serverOptions,
+  serverTlsEvents,
+  type TlsAcceptor,
+  upgrade,
+} from "./bun-tls.ts";
 import { startConnect } from "./connecting-socket.ts";
 import { DescriptorGate } from "./descriptor-gate.ts";
 import { closeFd, connectionsWait, duplicate, errno, errnoName, systemError } from "./libc.ts";
@@ -30,7 +51,9 @@ export function createBunTransport(options: BunTransportOptions = {}): Transport
     linger: (connection) => lingering.add(connection),
     lingered: (connection) => lingering.delete(connection),
     defect: onDefect,
+    upgrade: (connection, tls, ahead, accept) => upgrade(connection, host, { tls, accept, handshakes }, ahead),
   };
+  const handshakes = pendingHandshakes();
   const connectEvents = {
     ...socketEvents,
     open(socket: RawSocket): void {
@@ -48,7 +71,7 @@ export function createBunTransport(options: BunTransportOptions = {}): Transport
       return listen(host, gate, lingering, listenOptions, accept);
     },
 
-    connect(address: Address, handler: ConnectionHandler): Connection {
+    connect(address: Address, handler: ConnectionHandler, tls?: ClientTls): Connection {
       const connection = new BunConnection(host, handler, null, address.kind === "tcp" ? address : unixTarget);
       if (gate.isFull) {
         lingering.clear();
@@ -65,7 +88,12 @@ export function createBunTransport(options: BunTransportOptions = {}): Transport
       gate.taken();
       try {
         // `open` runs inside this call, before the connection is made; the first `drain` says that it is.
-        void Bun.connect({ fd: started, allowHalfOpen: true, data: connection, socket: connectEvents } as never);
+        const common = { fd: started, allowHalfOpen: true, data: connection };
+        if (tls === undefined) void Bun.connect({ ...common, socket: connectEvents } as never);
+        else {
+          beginClient(connection, tls);
+          void Bun.connect({ ...common, tls: clientOptions(tls), socket: clientTlsEvents } as never);
+        }
       } catch (error) {
         onDefect(error);
         closeFd(started);
@@ -87,22 +115,30 @@ function listen(
   gate: DescriptorGate,
   lingering: Lingering,
   options: ListenOptions,
-  accept: (connection: Connection) => ConnectionHandler,
+  accept: Accept,
 ): Listener {
   const { address } = options;
   const inherited = options.fd !== undefined;
   const fd = options.fd ?? openListeningSocket(address, { reusePort: options.reusePort === true }).fd;
+  const full = (): void => {
+    if (!gate.shouldPause) return;
+    lingering.clear();
+    if (gate.shouldPause) gate.pause();
+  };
+  const acceptor: TlsAcceptor | null =
+    options.tls === undefined ? null : { tls: options.tls, accept, handshakes: pendingHandshakes() };
   const acceptEvents = {
-    ...socketEvents,
+    ...(acceptor === null ? socketEvents : serverTlsEvents),
     open(socket: RawSocket): void {
-      const connection = new BunConnection(host, nobody, socket, undefined);
+      const connection = new BunConnection(host, nobody, acceptor === null ? socket : null, undefined);
       socket.data = connection;
       gate.taken();
-      connection.handler = accept(connection);
-      if (gate.shouldPause) {
-        lingering.clear();
-        if (gate.shouldPause) gate.pause();
+      if (acceptor === null) connection.handler = accept(connection);
+      else {
+        connection.socket = socket;
+        if (!beginServer(connection, acceptor)) socket.terminate();
       }
+      full();
     },
   };
   // Bun closes the descriptor that it accepts from when it stops, so it gets a second one of the same socket.
@@ -116,7 +152,8 @@ function listen(
         `Cannot listen on ${addressText(address)}: the descriptor ${fd} is ${errnoName(failure)}.`,
       );
     }
-    accepting = Bun.listen({ fd: second, allowHalfOpen: true, socket: acceptEvents } as never);
+    const tls = acceptor === null ? {} : { tls: serverOptions(acceptor.tls) };
+    accepting = Bun.listen({ fd: second, allowHalfOpen: true, socket: acceptEvents, ...tls } as never);
   };
   const stop = (): void => {
     accepting?.stop(false);
@@ -143,6 +180,15 @@ function listen(
     port: listeningPort(fd),
     get open() {
       return open;
+    },
+    secure(tls: ServerTls): void {
+      if (acceptor === null) return;
+      const same = sameOptions(acceptor.tls, tls);
+      acceptor.tls = tls;
+      // Bun takes a listener's context once. Another is opened on the same socket: the kernel goes on queueing.
+      if (same || accepting === undefined) return;
+      stop();
+      start();
     },
     close(): void {
       if (closing) return;

@@ -14,6 +14,7 @@ const symbols = {
   getsockopt: { args: ["i32", "i32", "i32", "buffer", "buffer"], returns: "i32" },
   getsockname: { args: ["i32", "buffer", "buffer"], returns: "i32" },
   socketpair: { args: ["i32", "i32", "i32", "buffer"], returns: "i32" },
+  send: { args: ["i32", "buffer", "u64", "i32"], returns: "i64" },
   sendmsg: { args: ["i32", "buffer", "i32"], returns: "i64" },
   recvmsg: { args: ["i32", "buffer", "i32"], returns: "i64" },
   fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
@@ -151,4 +152,9 @@ export function connectionsWait(fd: number): boolean {
 /** Bytes in a socket's send queue that the peer has not acknowledged; -1 when it cannot be known. */
 export function sendQueue(fd: number): number {
   return libc.ioctl(fd, linux.SIOCOUTQ, queued) < 0 ? -1 : queued[0]!;
+}
+
+/** Sends a few bytes past the runtime, as far as they are taken at once: a last plain word on a socket that will be closed. */
+export function sendOnce(fd: number, bytes: Uint8Array): void {
+  libc.send(fd, bytes, bytes.length, linux.MSG_DONTWAIT | linux.MSG_NOSIGNAL);
 }

@@ -1,6 +1,8 @@
 // What the engine knows of sockets. One implementation speaks Bun (bun-transport.ts); another may replace it without the
 // engine noticing. Bytes handed to a handler are borrowed: they are valid until the handler returns, so whoever needs
-// them later copies them.
+// them later copies them. Encrypted connections look like plain ones: they are handed over once their handshake is done.
+
+import type { ClientTls, ServerTls, TlsFacts } from "./tls.ts";
 
 import type { ProxyHeader } from "@plimsoll/wire/proxy-protocol";
 
@@ -14,7 +16,12 @@ export type CloseReason =
   | "closed" // both sides ended in order, or we closed it
   | "reset" // the peer reset it, or the network lost it
   | "refused" // connect: nobody listens there
-  | "unreachable"; // connect: no way there, or no local port or descriptor left
+  | "unreachable" // connect: no way there, or no local port or descriptor left
+  // connect with TLS, before onOpen:
+  | "handshake" // no version or suite in common, no TLS at all, or the peer broke it off
+  | "untrusted" // the peer's certificate is not valid: unknown authority, revoked, not yet valid
+  | "expired" // it was valid once
+  | "misnamed"; // it is valid, for other names
 
 /**
  * What a connection tells its owner. Each call runs to its end before the next, and none comes from inside a call of
@@ -72,7 +79,18 @@ export interface Connection {
   readonly remotePort: number;
   readonly localAddress: string;
   readonly localPort: number;
+  /** What the handshake found; null on plain connections, and before it is over. */
+  readonly tls: TlsFacts | null;
+  /**
+   * For an accepted plain connection whose owner has read what stood in front of TLS: what comes now is a handshake, of which
+   * `ahead` was read already (borrowed). This connection's handler is let go of without another call; when the handshake is over
+   * `accept` gets the encrypted connection (another object), and nobody hears more if it fails: `tls.failed` is told.
+   */
+  startTls(tls: ServerTls, ahead: Uint8Array, accept: Accept): void;
 }
+
+/** Returns the handler of a new connection. */
+export type Accept = (connection: Connection) => ConnectionHandler;
 
 /** A listening socket. */
 export interface Listener {
@@ -84,6 +102,8 @@ export interface Listener {
   close(): void;
   /** Whether connections may still be accepted: until `close`, and while those that waited then are. */
   readonly open: boolean;
+  /** What connections from now on get; for listeners that speak TLS. No connection is touched, none that waits is lost. */
+  secure(tls: ServerTls): void;
 }
 
 /** Where to accept: a fresh socket, or one inherited from the supervisor. */
@@ -92,12 +112,17 @@ export interface ListenOptions {
   /** An inherited listening descriptor; `address` then only names it. It belongs to the listener, which closes it. */
   readonly fd?: number;
   readonly reusePort?: boolean;
+  /** Connections are handed to `accept` once their handshake is over. */
+  readonly tls?: ServerTls;
 }
 
 /** The door to the network. */
 export interface Transport {
   /** Begins to accept; `accept` returns the handler of each new connection. Throws an Error with `.code` if it cannot. */
-  listen(options: ListenOptions, accept: (connection: Connection) => ConnectionHandler): Listener;
-  /** Begins to connect; `handler.onOpen` or `handler.onClose` follows, never before this returns. */
-  connect(address: Address, handler: ConnectionHandler): Connection;
+  listen(options: ListenOptions, accept: Accept): Listener;
+  /**
+   * Begins to connect, and to shake hands if `tls` is given; `handler.onOpen` or `handler.onClose` follows, never before this
+   * returns.
+   */
+  connect(address: Address, handler: ConnectionHandler, tls?: ClientTls): Connection;
 }

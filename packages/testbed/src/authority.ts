@@ -1,0 +1,37 @@
+// An authority for tests of TLS: it signs what is asked for, and revokes it.
+import type { webcrypto } from "node:crypto";
+import * as x509 from "@peculiar/x509";
+import { type CertificateWish, clientAuth, type MadeCertificate, makeCertificate, serverAuth } from "./certificates.ts";
+
+export interface TestAuthority {
+  /** PEM of its certificate. */
+  readonly cert: string;
+  /** A certificate for these names, for servers unless `wish` says otherwise. */
+  issue(names: readonly string[], wish?: CertificateWish): Promise<MadeCertificate>;
+  /** The same for a client. */
+  issueClient(name: string, wish?: CertificateWish): Promise<MadeCertificate>;
+  /** PEM of a list that revokes these. */
+  revoke(...made: readonly MadeCertificate[]): Promise<string>;
+}
+
+/** Makes an authority with a key of its own. */
+export async function testAuthority(name = "Test authority"): Promise<TestAuthority> {
+  const own = await makeCertificate({ subject: `CN=${name}`, authority: true });
+  return {
+    cert: own.cert,
+    issue: (names, wish = {}) => makeCertificate({ names, issuer: own, usages: [serverAuth], ...wish }),
+    issueClient: (client, wish = {}) =>
+      makeCertificate({ names: [client], issuer: own, usages: [clientAuth], ...wish }),
+    async revoke(...made) {
+      const list = await x509.X509CrlGenerator.create({
+        issuer: own.subject,
+        thisUpdate: new Date(Date.now() - 60_000),
+        nextUpdate: new Date(Date.now() + 3_600_000),
+        entries: made.map(({ cert }) => ({ serialNumber: new x509.X509Certificate(cert).serialNumber })),
+        signingAlgorithm: { name: "ECDSA", hash: "SHA-256" } as webcrypto.EcdsaParams,
+        signingKey: own.keys.privateKey,
+      });
+      return `${list.toString("pem")}\n`;
+    },
+  };
+}

@@ -1,0 +1,103 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { connect } from "node:net";
+import { join } from "node:path";
+import tls from "node:tls";
+import { recordingHandlers, seen, type Seen, until, untyped } from "./raw-pair.ts";
+
+const pem = (name: string) => readFileSync(join(import.meta.dir, "certificates", name), "utf8");
+const a = tls.createSecureContext({ cert: pem("a-ec.crt"), key: pem("a-ec.key") });
+const b = tls.createSecureContext({ cert: pem("b-ec.crt"), key: pem("b-ec.key") });
+
+const cleanups: (() => void)[] = [];
+afterEach(() => {
+  for (const cleanup of cleanups.splice(0)) cleanup();
+});
+
+interface Upgradable {
+  upgradeTLS(options: object): readonly [{ data: unknown }, unknown] | undefined;
+}
+
+/** A plain listener that reads `header` bytes and then upgrades; what the encrypted side sees is in `far`. */
+function listen(header: number, handlers: object = {}) {
+  const far = seen();
+  const plain: string[] = [];
+  const listener = Bun.listen<Seen>({
+    hostname: "127.0.0.1",
+    port: 0,
+    allowHalfOpen: true,
+    socket: {
+      binaryType: "uint8array",
+      data(socket, chunk) {
+        plain.push(Buffer.from(chunk.subarray(0, header)).toString());
+        const pair = untyped<Upgradable>(socket).upgradeTLS({
+          isServer: true,
+          data: far,
+          tls: { secureContext: a.context },
+          socket: { ...recordingHandlers(), ...handlers },
+          initialData: chunk.subarray(header),
+        });
+        pair![0].data = "the plain side";
+      },
+    },
+  });
+  cleanups.push(() => listener.stop(true));
+  return { port: listener.port, far, plain };
+}
+
+describe("TLS on a plain socket that was accepted (decision: PROXY protocol stands in front of TLS)", () => {
+  test("upgradeTLS({ isServer, initialData }) begins a handshake with bytes that were read already", async () => {
+    const { port, far, plain } = listen(4);
+    const raw = await new Promise<tls.TLSSocket>((resolve, reject) => {
+      const socket = connect(port, "127.0.0.1", () => {
+        socket.write("HEAD");
+        const client = tls.connect({ socket, rejectUnauthorized: false, servername: "a.example" }, () =>
+          resolve(client),
+        );
+        client.on("error", reject);
+      });
+    });
+    raw.write("hello");
+    await until(() => far.text === "hello");
+    expect(plain[0]).toBe("HEAD");
+    expect(raw.getPeerCertificate().subject?.CN).toBe("a.example");
+    raw.destroy();
+    await until(() => far.events.includes("close") || far.events.includes("end"));
+  });
+
+  test("serverName and alpnCallback work there, too", async () => {
+    const { port } = listen(0, { serverName: () => b.context, alpnCallback: () => "http/1.1" });
+    const options = { host: "127.0.0.1", port, servername: "b.example", rejectUnauthorized: false };
+    const client = tls.connect({ ...options, ALPNProtocols: ["h2", "http/1.1"] });
+    await new Promise<void>((resolve) => client.once("secureConnect", () => resolve()));
+    expect(client.getPeerCertificate().subject?.CN).toBe("b.example");
+    expect(client.alpnProtocol).toBe("http/1.1");
+    client.destroy();
+  });
+});
+
+describe("encrypted sockets", () => {
+  test("one that is paused within its data is given the rest of what was read (decision: it is kept)", async () => {
+    const far = seen();
+    const listener = Bun.listen<Seen>({
+      hostname: "127.0.0.1",
+      port: 0,
+      tls: { cert: pem("a-ec.crt"), key: pem("a-ec.key") },
+      socket: {
+        ...recordingHandlers(),
+        open: (socket) => void (socket.data = far),
+        data(socket, chunk) {
+          far.bytes += chunk.length;
+          far.events.push("data");
+          socket.pause();
+        },
+      },
+    });
+    cleanups.push(() => listener.stop(true));
+    const client = tls.connect({ host: "127.0.0.1", port: listener.port, rejectUnauthorized: false });
+    await new Promise<void>((resolve) => client.once("secureConnect", () => resolve()));
+    client.write(new Uint8Array(4_000_000));
+    await until(() => far.events.length > 1);
+    client.destroy();
+  });
+});
