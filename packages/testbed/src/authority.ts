@@ -1,5 +1,6 @@
 // An authority for tests of TLS: it signs what is asked for, and revokes it.
 import type { webcrypto } from "node:crypto";
+import "reflect-metadata";
 import * as x509 from "@peculiar/x509";
 import { type CertificateWish, clientAuth, type MadeCertificate, makeCertificate, serverAuth } from "./certificates.ts";
 
@@ -27,11 +28,15 @@ export async function testAuthority(name = "Test authority"): Promise<TestAuthor
         issuer: own.subject,
         thisUpdate: new Date(Date.now() - 60_000),
         nextUpdate: new Date(Date.now() + 3_600_000),
-        entries: made.map(({ cert }) => ({ serialNumber: new x509.X509Certificate(cert).serialNumber })),
+        // With a reason: without one the list of extensions would be there and empty, which BoringSSL does not read.
+        entries: made.map(({ cert }) => ({
+          serialNumber: new x509.X509Certificate(cert).serialNumber,
+          reason: x509.X509CrlReason.keyCompromise,
+        })),
         signingAlgorithm: { name: "ECDSA", hash: "SHA-256" } as webcrypto.EcdsaParams,
         signingKey: own.keys.privateKey,
       });
-      return `${list.toString("pem")}\n`;
+      return `${x509.PemConverter.encode(list.rawData, "X509 CRL")}\n`;
     },
   };
 }
