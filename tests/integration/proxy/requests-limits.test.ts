@@ -339,7 +339,7 @@ describe("clocks", () => {
       );
     });
 
-    test(`a body ${name} that goes on is not cut, however slow`, async () => {
+    test(`a body ${name} that goes on is not cut by the time for its silences`, async () => {
       await withListener({ timeouts: { body: 250 } }, async (_, client) => {
         const [last, header] = name === "by length" ? ["", "Content-Length: 8"] : ["0\r\n\r\n", head];
         await client.send(`POST / HTTP/1.1\r\nHost: x\r\n${header}\r\n\r\n`);

@@ -43,6 +43,9 @@ const hot = 1_000;
 /** Bytes of later requests that may wait here before reading stops. */
 const mostAhead = 64 * 1024;
 
+/** The speed of a request's body is judged over at least this long, ms. */
+const pacedOver = 30_000;
+
 export class ClientSession implements ConnectionHandler, ClientSide, ListedSession {
   /** Links of the listener's list. */
   next: ListedSession | null = null;
@@ -277,7 +280,9 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
       } else if (this.#phase === Phase.body) {
         if (!this.exchange.wantsBody) break;
         this.#arm(this.#state.current.plan.timeouts.body);
+        const before = at;
         at = this.#body.read(bytes, at, to, this.exchange);
+        this.#pace(at - before);
         if (this.#body.done && this.#phase === Phase.body) {
           this.#phase = Phase.answer;
           this.#context.wheel.disarm(this.#timer);
@@ -293,6 +298,17 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
     if (own) this.#held.putBack(bytes, at, to);
     else this.#held.add(bytes, at, to);
     if (this.#phase === Phase.body || this.outbox.blocked || this.#held.length > mostAhead) this.#pause();
+  }
+
+  /** A client that sends a byte now and then would never be idle, and hold a place at an endpoint for ever. */
+  #pace(bytes: number): void {
+    if (this.#phase !== Phase.body || this.#body.done) return;
+    const { limits, timeouts } = this.#state.current.plan;
+    const rate = limits.minBodyRate;
+    // A silence that is allowed must not count as slowness.
+    const stretch = Math.max(timeouts.body, pacedOver);
+    if (!this.#body.lags(bytes, this.#context.wheel.now, rate, stretch) || !this.exchange.unanswered) return;
+    this.exchange.refuse("request-body-timeout", `less than ${rate} bytes a second`);
   }
 
   #readHeld(): void {
@@ -479,7 +495,10 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
     if (this.#paused) return;
     this.#paused = true;
     // A body that waits for a slow endpoint is not the client's fault.
-    if (this.#phase === Phase.body) this.#context.wheel.disarm(this.#timer);
+    if (this.#phase === Phase.body) {
+      this.#body.paused();
+      this.#context.wheel.disarm(this.#timer);
+    }
     this.#connection.pause();
   }
 

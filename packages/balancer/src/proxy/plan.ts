@@ -103,6 +103,8 @@ export interface ListenerPlan {
     readonly requestsPerConnection: number;
     /** 0 = by the descriptor limit only. */
     readonly maxConnections: number;
+    /** Bytes a second that a request body must bring; 0 = any speed. */
+    readonly minBodyRate: number;
   };
   /** Field names with "_": dropped, refused, or passed. */
   readonly underscores: "drop" | "reject" | "pass";

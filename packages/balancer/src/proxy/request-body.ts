@@ -28,12 +28,16 @@ export class RequestBody {
   #limit = 0;
   #chunked: ChunkedReader | null = null;
   #limits: HeadLimits | null = null;
+  /** When the stretch over which its speed is judged began, clock ms (-1 = with the next bytes), and what it brought. */
+  #since = -1;
+  #brought = 0;
 
   /** A body as the head announces it. Its trailers get what the head has left of `limits`. */
   begin(head: RequestHead, limits: HeadLimits): void {
     this.#framing = head.framing;
     this.#remaining = head.contentLength;
     this.#limit = 0;
+    this.#since = -1;
     this.done = head.framing === Framing.none || (head.framing === Framing.length && head.contentLength === 0);
     if (head.framing !== Framing.chunked) return;
     if (this.#chunked === null || this.#limits !== limits) this.#chunked = new ChunkedReader("request", limits);
@@ -44,6 +48,27 @@ export class RequestBody {
   /** Most bytes that the route allows; 0 = any number. */
   limit(bytes: number): void {
     this.#limit = bytes;
+  }
+
+  /** Nobody reads it for a while: that time is not the client's. */
+  paused(): void {
+    this.#since = -1;
+  }
+
+  /** Takes note of `bytes` that came; whether they make a whole stretch of `stretch` ms with fewer than `rate` a second. */
+  lags(bytes: number, now: number, rate: number, stretch: number): boolean {
+    if (this.#since < 0) {
+      this.#since = now;
+      this.#brought = 0;
+      return false;
+    }
+    this.#brought += bytes;
+    const took = now - this.#since;
+    if (took < stretch) return false;
+    const lags = this.#brought * 1000 < rate * took;
+    this.#since = now;
+    this.#brought = 0;
+    return lags;
   }
 
   /**

@@ -119,6 +119,85 @@ describe("the client", () => {
     expect(stage.origin().wasReset).toBeTrue();
   });
 
+  test("sends its body a byte at a time: 408 after 30 s with less than limits.minBodyRate", () => {
+    const stage = stageWith();
+    const client = stage.asking(`${post}begun`);
+    for (let i = 0; i < 29; i++) {
+      stage.advance(1_000);
+      client.send("x");
+    }
+    expect(stage.faults).toEqual({});
+    stage.advance(1_000 + late);
+    client.send("x");
+    expect(stage.faults).toEqual({ "request-body-timeout": 1 });
+    expect(statusOf(client)).toBe(408);
+    expect(stage.origin().wasReset).toBeTrue();
+    expectQuiet(stage);
+  });
+
+  test.each([
+    ["brings as much as is asked", 256, 260],
+    ["may be as slow as it likes", 0, 1],
+  ])("goes on with a body that %s", (_, minBodyRate, bytes) => {
+    const { limits } = listenerPlan();
+    const stage = new Stage({
+      listeners: [listenerPlan({ timeouts: clientTimes, limits: { ...limits, minBodyRate } })],
+      pools: [poolPlan(1, { timeouts: poolTimes })],
+    });
+    const client = stage.asking(`${post}begun`);
+    for (let i = 0; i < 100; i++) {
+      stage.advance(1_000);
+      client.send("x".repeat(bytes));
+    }
+    expect(stage.faults).toEqual({});
+    expect(client.over).toBeFalse();
+  });
+
+  test("may be silent for as long as timeouts.body says, however long that is", () => {
+    const stage = new Stage({
+      listeners: [listenerPlan({ timeouts: { ...clientTimes, body: 300_000 } })],
+      pools: [poolPlan(1, { timeouts: poolTimes })],
+    });
+    const client = stage.asking(`${post}begun`);
+    stage.advance(200_000);
+    client.send("more");
+    expect(stage.faults).toEqual({});
+  });
+
+  test("is not held to a speed while the endpoint takes nothing", () => {
+    const stage = new Stage({
+      listeners: [listenerPlan({ timeouts: clientTimes })],
+      pools: [poolPlan(1, { timeouts: { ...poolTimes, idle: 60_000 } })],
+    });
+    const client = stage.asking(`${post}begun`);
+    const origin = stage.origin();
+    origin.room = 10;
+    client.send("x".repeat(100));
+    client.send("held");
+    expect(client.flowing).toBeFalse();
+    stage.advance(50_000);
+    origin.take(10_000);
+    expect(client.flowing).toBeTrue();
+    client.send("x");
+    stage.advance(1_000);
+    client.send("x");
+    expect(stage.faults).toEqual({});
+  });
+
+  test("is not held to a speed once the answer has begun", () => {
+    const stage = stageWith();
+    const client = stage.asking(`${post}begun`);
+    const origin = stage.origin();
+    origin.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n");
+    for (let i = 0; i < 100; i++) {
+      stage.advance(1_000);
+      client.send("x");
+      origin.send("2\r\nok\r\n");
+    }
+    expect(stage.faults).toEqual({});
+    expect(client.over).toBeFalse();
+  });
+
   test("does not take a whole answer: reset, whatever is read of the endpoint", () => {
     const stage = stageWith();
     const client = stage.asking(get);
