@@ -45,6 +45,7 @@ export class Exchange implements Waiter, Occupant {
   nextThere: Occupant | null = null;
   previousThere: Occupant | null = null;
   tunnel = false;
+  readonly patient = false;
   since = 0;
 
   endpoint: Endpoint | null = null;

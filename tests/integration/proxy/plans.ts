@@ -146,6 +146,7 @@ function routePlan(options: RouteOptions, index: number): RoutePlan {
       headers: [],
       query: [],
       cookies: [],
+      alpn: [],
       sources: [],
       ...match,
     },

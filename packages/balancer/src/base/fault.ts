@@ -308,7 +308,14 @@ export const faults = {
     "http_response_incomplete",
     "The endpoint's answer ended before its announced end.",
   ),
-  // Tunnels.
+  // Tunnels, and connections of layer 4.
+  "connection-reset": kind(
+    "upstream",
+    "never",
+    0,
+    "connection_terminated",
+    "The endpoint reset a connection that was passed on as bytes.",
+  ),
   "tunnel-idle-timeout": kind(
     "self",
     "never",

@@ -2,6 +2,7 @@
 // line for each here.
 import { checkAddresses } from "./meaning/addresses.ts";
 import { checkHierarchy } from "./meaning/hierarchy.ts";
+import { checkLayers } from "./meaning/layers.ts";
 import type { Meant } from "./meaning/meant.ts";
 import { checkPools } from "./meaning/pools.ts";
 import { checkProxyProtocol } from "./meaning/proxy-protocol.ts";
@@ -18,6 +19,7 @@ const checks: readonly Check[] = [
   checkPools,
   checkProxyProtocol,
   checkRoutes,
+  checkLayers,
   checkRetries,
   checkReferences,
   checkTies,

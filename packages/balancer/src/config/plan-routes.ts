@@ -28,12 +28,13 @@ export function planRoute(config: RouteConfig, place: string, pools: Pools): Rou
 
 function planMatch(match: NonNullable<RouteConfig["match"]>): MatchPlan {
   return {
-    host: match.host ?? { kind: "any" },
+    host: match.host ?? match.sni ?? { kind: "any" },
     path: match.path ?? { kind: "any" },
     methods: match.methods ?? [],
     headers: Object.entries(match.headers ?? {}),
     query: Object.entries(match.query ?? {}),
     cookies: Object.entries(match.cookies ?? {}),
+    alpn: match.alpn ?? [],
     sources: match.source ?? [],
   };
 }

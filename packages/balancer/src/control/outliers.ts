@@ -111,7 +111,11 @@ export class Outliers {
     const first = table.endpoint(0, slot);
     const sum = (cell: number) => table.sum(first + cell);
     const refusals = sum(EndpointCell.connectRefusals);
-    totals[Count.good] = sum(EndpointCell.answers2xx) + sum(EndpointCell.answers3xx) + sum(EndpointCell.answers4xx);
+    totals[Count.good] =
+      sum(EndpointCell.answers2xx) +
+      sum(EndpointCell.answers3xx) +
+      sum(EndpointCell.answers4xx) +
+      sum(EndpointCell.connections);
     totals[Count.errors] = sum(EndpointCell.answers5xx);
     totals[Count.resets] = sum(EndpointCell.resets);
     totals[Count.timeouts] = sum(EndpointCell.timeouts);

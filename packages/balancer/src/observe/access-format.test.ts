@@ -37,6 +37,7 @@ function sample(over: Partial<AccessRecord> = {}): AccessRecord {
     requestId: "r1",
     userAgent: 'curl "8"',
     referer: "",
+    ended: "",
     reusedConnection: true,
     ...over,
   };
@@ -70,6 +71,7 @@ const anyRecord: fc.Arbitrary<AccessRecord> = fc.record({
   requestId: text,
   userAgent: text,
   referer: text,
+  ended: text,
   reusedConnection: fc.boolean(),
 });
 

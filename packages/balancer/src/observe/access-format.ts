@@ -109,7 +109,7 @@ function json(record: AccessRecord): string {
     `,"reusedConnection":${record.reusedConnection},"fault":${quoted(record.fault)},"rung":${quoted(record.rung)}` +
     `,"tries":${record.tries.length === 0 ? "[]" : jsonTries(record.tries)}` +
     `,"requestId":${quoted(record.requestId)},"userAgent":${quoted(record.userAgent)}` +
-    `,"referer":${quoted(record.referer)}}\n`
+    `,"referer":${quoted(record.referer)},"ended":${quoted(record.ended)}}\n`
   );
 }
 
@@ -168,6 +168,7 @@ const pieces: Readonly<Record<keyof AccessRecord, Piece>> = {
   requestId: (record) => escaped(record.requestId),
   userAgent: (record) => escaped(record.userAgent),
   referer: (record) => escaped(record.referer),
+  ended: (record) => escaped(record.ended),
   reusedConnection: (record) => String(record.reusedConnection),
 };
 

@@ -45,6 +45,8 @@ export interface AccessRecord {
   requestId: string;
   userAgent: string;
   referer: string;
+  /** Of a connection that was passed on as bytes, what ended it: client, endpoint, drain or idle; "" for a request. */
+  ended: string;
   /** Whether the upstream connection had carried an exchange before. */
   reusedConnection: boolean;
 }
@@ -92,6 +94,7 @@ export function blankAccessRecord(): AccessRecord {
     requestId: "",
     userAgent: "",
     referer: "",
+    ended: "",
     reusedConnection: false,
   };
 }

@@ -269,7 +269,18 @@ function pools(page: Page, { table, pools: all }: MetricsView): void {
 const endpointRows: readonly Row[] = [
   ["plimsoll_endpoint_in_flight", "gauge", "Exchanges in flight now.", EndpointCell.inFlight],
   ["plimsoll_endpoint_idle_connections", "gauge", "Idle keep-alive connections.", EndpointCell.idle],
-  ["plimsoll_endpoint_tunnels", "gauge", "Open tunnels (WebSocket and other upgrades).", EndpointCell.tunnels],
+  [
+    "plimsoll_endpoint_tunnels",
+    "gauge",
+    "Open tunnels (WebSocket and other upgrades) and connections of layer 4.",
+    EndpointCell.tunnels,
+  ],
+  [
+    "plimsoll_endpoint_connections_total",
+    "counter",
+    "Connections of layer 4 on which the endpoint said something.",
+    EndpointCell.connections,
+  ],
   ["plimsoll_endpoint_requests_total", "counter", "Tries sent.", EndpointCell.requests],
   ["plimsoll_endpoint_connects_total", "counter", "Connections opened.", EndpointCell.connects],
   [

@@ -37,6 +37,7 @@ export const EndpointCell = {
   latencyLogSquares: 25,
   /** Ms of rest after which a connection is not used again, as this worker learned it; 0 = nothing was learned. */
   keepAlive: 26,
+  connections: 27, // layer-4 connections on which the endpoint said something
   size: 32,
 } as const;
 
@@ -162,7 +163,7 @@ const HeaderCell = {
 } as const;
 const magic = 0x504c494d; // "PLIM"
 /** To be raised with every change of the cells above. */
-const layoutVersion = 4;
+const layoutVersion = 5;
 
 /** How much the table can hold. */
 export interface TableShape {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { EndpointCell, StateCell } from "../observe/table.ts";
-import { closingTime, EndpointDrain, spreadOf } from "./drain.ts";
+import { closingTime, EndpointDrain, spreadClosing, spreadOf } from "./drain.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { endpointPlan, makePool, makeWorker, poolPlan, reload, seeded, setState, type TestWorker } from "./fixtures.ts";
 import { type Occupant, Occupants } from "./occupants.ts";
@@ -12,11 +12,12 @@ interface TestOccupant extends Occupant {
   cuts: number;
 }
 
-function occupant(tunnel: boolean, list: Occupants, since = 0): TestOccupant {
+function occupant(tunnel: boolean, list: Occupants, since = 0, patient = false): TestOccupant {
   const one: TestOccupant = {
     nextThere: null,
     previousThere: null,
     tunnel,
+    patient,
     since,
     asked: [],
     cuts: 0,
@@ -83,6 +84,39 @@ describe("the spread", () => {
         expect(Math.max(...times)).toBeLessThanOrEqual(left * 0.8);
       }),
     );
+  });
+});
+
+describe("patient tunnels", () => {
+  test("are asked in the last part of the window, spread over it, and leave it time to end", () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 400 }),
+        fc.integer({ min: 1, max: 300_000 }),
+        fc.nat(),
+        (count, left, seed) => {
+          const list = new Occupants();
+          const all = Array.from({ length: count }, () => occupant(true, list, 0, true));
+          const hasty = occupant(true, list);
+          spreadClosing([...all, hasty], left, seeded(seed));
+          const times = all.map((one) => one.asked[0] as number);
+          expect(Math.min(...times)).toBeGreaterThanOrEqual(left * 0.8);
+          expect(Math.max(...times)).toBeLessThanOrEqual(left * 0.95 + 1e-6);
+          expect([...times].sort((a, b) => a - b)).toEqual(times);
+          expect(hasty.asked[0] as number).toBeLessThanOrEqual(50);
+        },
+      ),
+    );
+  });
+
+  test("one that joins a drain under way is asked late as well", () => {
+    const list = new Occupants();
+    const drain = new EndpointDrain();
+    drain.review(1_000, 11_000, 1_000, list, seeded(1));
+    const late = occupant(true, list, 0, true);
+    drain.joined(late, 6_000, seeded(2));
+    expect(late.asked[0]).toBeGreaterThanOrEqual(4_000);
+    expect(late.asked[0]).toBeLessThanOrEqual(4_750);
   });
 });
 

@@ -11,6 +11,9 @@ const spreadShare = 0.8;
  * gone within a quarter of a second, however long the window is.
  */
 const leastInterval = 50;
+/** Within which shares of the window those are asked of which nobody knows what they are in the middle of. */
+const patientFrom = 0.8;
+const patientTo = 0.95;
 
 /** Ms over which `tunnels` are asked to end when `left` ms are left of the window. */
 export function spreadOf(tunnels: number, left: number): number {
@@ -22,10 +25,18 @@ export function closingTime(index: number, count: number, spread: number, random
   return ((index + random()) / count) * spread;
 }
 
+/** When, in ms from now, the `index`-th of `count` patient ones is asked when `left` ms are left of the window. */
+export function lateClosingTime(index: number, count: number, left: number, random: Random): number {
+  return left * patientFrom + closingTime(index, count, left * (patientTo - patientFrom), random);
+}
+
 /** Gives each of them its moment. */
 export function spreadClosing(tunnels: readonly Occupant[], left: number, random: Random): void {
-  const spread = spreadOf(tunnels.length, left);
-  tunnels.forEach((tunnel, index) => tunnel.closeAfter(closingTime(index, tunnels.length, spread, random)));
+  const patient = tunnels.filter((one) => one.patient);
+  const others = tunnels.filter((one) => !one.patient);
+  const spread = spreadOf(others.length, left);
+  others.forEach((one, index) => one.closeAfter(closingTime(index, others.length, spread, random)));
+  patient.forEach((one, index) => one.closeAfter(lateClosingTime(index, patient.length, left, random)));
 }
 
 /** What was cut, by kind. */
@@ -62,7 +73,8 @@ export class EndpointDrain {
   /** Something new is under way: a sticky client may still come, and its tunnel ends with the others. */
   joined(one: Occupant, wallNow: number, random: Random): void {
     if (this.#from === 0 || !one.tunnel) return;
-    one.closeAfter(random() * spreadShare * Math.max(0, this.#until - wallNow));
+    const left = Math.max(0, this.#until - wallNow);
+    one.closeAfter(one.patient ? lateClosingTime(0, 1, left, random) : random() * spreadShare * left);
   }
 
   #change(from: number, until: number, wallNow: number, occupants: Occupants, random: Random): void {

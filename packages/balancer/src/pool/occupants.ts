@@ -7,6 +7,11 @@ export interface Occupant {
   previousThere: Occupant | null;
   /** A tunnel ends when somebody ends it; an exchange ends by itself. */
   readonly tunnel: boolean;
+  /**
+   * A tunnel in which nobody knows what is under way: it has nearly all of a drain's window to end by itself, where others are
+   * asked to end as soon as they can.
+   */
+  readonly patient: boolean;
   /** Clock ms when it began. */
   readonly since: number;
   /** Asks a tunnel to end in good order in `ms`; -1 takes that back if it has not begun. Exchanges do nothing. */

@@ -83,6 +83,7 @@ export function logExchange(context: EngineContext, exchange: BookedExchange, li
   record.fault = exchange.fault;
   record.rung = exchange.fault === "" ? "" : faults[exchange.fault].rung;
   record.requestId = exchange.requestId;
+  record.ended = "";
   record.reusedConnection = tries.reused;
   (context.log as AccessSink).exchange(record);
 }

@@ -5,7 +5,7 @@ import { spells } from "../base/bytes.ts";
 import type { FaultCode } from "../base/fault.ts";
 import type { CloseReason, Connection, ConnectionHandler } from "../net/transport.ts";
 import { Timer } from "../net/wheel.ts";
-import { ListenerCell } from "../observe/table.ts";
+import { EndpointCell, ListenerCell } from "../observe/table.ts";
 import { AnswerWriter } from "./answer-writer.ts";
 import type { ClientSide } from "./client-side.ts";
 import type { EngineContext } from "./engine-context.ts";
@@ -240,8 +240,12 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
       endpoint: upstream.endpoint,
       idle: this.exchange.tunnelIdle,
       webSocket: spells(bytes, head.upgradeStart, head.upgradeEnd, "websocket"),
-      client: { connection: this.#connection, outbox },
-      upstream: { connection, outbox: upstream.outbox },
+      client: { connection: this.#connection, outbox, cell: this.#state.cells + ListenerCell.bytesIn },
+      upstream: {
+        connection,
+        outbox: upstream.outbox,
+        cell: upstream.endpoint.cell(EndpointCell.bytesDown),
+      },
       ended: (fault, up, down) => {
         this.exchange.tunnelEnded(fault, up, down);
         this.#die();

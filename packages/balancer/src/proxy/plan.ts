@@ -30,6 +30,8 @@ export interface MatchPlan {
   readonly headers: readonly (readonly [string, ValueMatch])[];
   readonly query: readonly (readonly [string, ValueMatch])[];
   readonly cookies: readonly (readonly [string, ValueMatch])[];
+  /** Protocols of which a TLS client must offer one; empty = any. Of listeners that pass TLS on. */
+  readonly alpn: readonly string[];
   /** CIDRs of the client's address; empty = any. */
   readonly sources: readonly string[];
 }

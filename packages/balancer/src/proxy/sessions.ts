@@ -5,6 +5,7 @@ import { ListenerCell } from "../observe/table.ts";
 import { ClientSession } from "./client-session.ts";
 import { countFault, type EngineContext } from "./engine-context.ts";
 import type { ListedSession, ListenerState } from "./listener-state.ts";
+import { StreamSession } from "./layer4/stream-session.ts";
 import type { ListenerProtocol } from "./plan.ts";
 
 /** Takes a connection that was just accepted; from then on it is listed with its listener until it is over. */
@@ -16,7 +17,7 @@ export type OpenSession = (
 
 export const sessions: Readonly<Record<ListenerProtocol, OpenSession | null>> = {
   http: (context, state, connection) => new ClientSession(context, state, connection, schemeOf(connection)),
-  tcp: null,
+  tcp: (context, state, connection) => new StreamSession(context, state, connection),
   tls: null,
   udp: null,
 };

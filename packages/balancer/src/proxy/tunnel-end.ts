@@ -38,11 +38,23 @@ export class TunnelEnd implements ConnectionHandler {
   /** Frames that come in here; null where it is no WebSocket. */
   readonly frames: FrameTracker | null;
   readonly #tunnel: TunnelEvents;
+  readonly #cells: Float64Array;
+  readonly #cell: number;
   /** A close frame that is to go to the other side as soon as the frame under way is over. */
   #farewell: Uint8Array = nothing;
 
-  constructor(tunnel: TunnelEvents, connection: Connection, outbox: Outbox, frames: FrameTracker | null) {
+  /** What comes in is counted in `cells[cell]`. */
+  constructor(
+    tunnel: TunnelEvents,
+    connection: Connection,
+    outbox: Outbox,
+    frames: FrameTracker | null,
+    cells: Float64Array,
+    cell: number,
+  ) {
     this.#tunnel = tunnel;
+    this.#cells = cells;
+    this.#cell = cell;
     this.connection = connection;
     this.outbox = outbox;
     this.frames = frames;
@@ -51,6 +63,7 @@ export class TunnelEnd implements ConnectionHandler {
   onOpen(): void {}
 
   onData(bytes: Uint8Array): void {
+    this.#cells[this.#cell]! += bytes.length;
     this.pass(bytes, 0, bytes.length);
     settle();
     if (!this.muted && this.other?.outbox.blocked === true) this.connection.pause();

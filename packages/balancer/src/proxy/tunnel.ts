@@ -27,6 +27,13 @@ const Leaving = {
 /** How long a peer may take to answer a close frame or an end, ms. */
 const answerPatience = 2_000;
 
+/** One side: `cell` counts what comes in there. */
+export interface TunnelSide {
+  readonly connection: Connection;
+  readonly outbox: Outbox;
+  readonly cell: number;
+}
+
 /** What a tunnel is made of. */
 export interface TunnelPlan {
   readonly context: EngineContext;
@@ -34,8 +41,8 @@ export interface TunnelPlan {
   /** Longest silence, ms. */
   readonly idle: number;
   readonly webSocket: boolean;
-  readonly client: { readonly connection: Connection; readonly outbox: Outbox };
-  readonly upstream: { readonly connection: Connection; readonly outbox: Outbox };
+  readonly client: TunnelSide;
+  readonly upstream: TunnelSide;
   /** Told once, at the end: bytes from the client and from the endpoint. */
   readonly ended: (fault: FaultCode | "", up: number, down: number) => void;
 }
@@ -44,6 +51,7 @@ export class Tunnel implements Occupant, TunnelEvents {
   nextThere: Occupant | null = null;
   previousThere: Occupant | null = null;
   readonly tunnel = true;
+  readonly patient = false;
   readonly since: number;
   readonly client: TunnelEnd;
   readonly upstream: TunnelEnd;
@@ -58,13 +66,18 @@ export class Tunnel implements Occupant, TunnelEvents {
     const { context, client, upstream, webSocket } = plan;
     this.#plan = plan;
     this.since = context.wheel.now;
-    this.client = new TunnelEnd(this, client.connection, client.outbox, webSocket ? new FrameTracker(true) : null);
-    this.upstream = new TunnelEnd(
-      this,
-      upstream.connection,
-      upstream.outbox,
-      webSocket ? new FrameTracker(false) : null,
-    );
+    const { cells } = context;
+    const track = (side: TunnelSide, fromClient: boolean): TunnelEnd =>
+      new TunnelEnd(
+        this,
+        side.connection,
+        side.outbox,
+        webSocket ? new FrameTracker(fromClient) : null,
+        cells,
+        side.cell,
+      );
+    this.client = track(client, true);
+    this.upstream = track(upstream, false);
     this.client.other = this.upstream;
     this.upstream.other = this.client;
     client.connection.handler = this.client;

@@ -34,6 +34,7 @@ export class UpstreamSession implements ConnectionHandler, IdleConnection, Answe
   nextThere: Occupant | null = null;
   previousThere: Occupant | null = null;
   readonly tunnel = false;
+  readonly patient = false;
   since = 0;
   readonly #context: EngineContext;
   readonly #timer: Timer;

@@ -54,11 +54,13 @@ export const listenerSchema = z
     protocol: oneOf(["http", "tcp", "udp", "tls"])
       .register(notYet, {
         severity: "error",
-        will: "tcp and udp will balance connections and flows, tls will route by SNI without decrypting",
-        except: ["http"],
+        will: "udp will balance flows of datagrams, tls will route by SNI without decrypting",
+        except: ["http", "tcp"],
       })
       .default("http")
-      .describe("What is spoken on this listener."),
+      .describe(
+        "What is spoken on this listener: `http` reads requests, `tcp` passes connections on as bytes. What each gives and costs is in layers.md.",
+      ),
     trustedProxies: oneOrMany(cidr())
       .default([])
       .meta({ examples: [["10.0.0.0/8"]] })

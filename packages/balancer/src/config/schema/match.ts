@@ -30,6 +30,13 @@ const headerName = written(
 );
 const cookieName = written({ noun: "a cookie name", hint: "letters, digits, - and _ without spaces" }, parseCookieName);
 
+/** A protocol's name as IANA registers it: bytes, in practice printable ASCII (RFC 7301 §6). */
+function parseProtocol(name: string): string | { reason: string; hint: string } {
+  return /^[\x21-\x7e]{1,255}$/.test(name)
+    ? name
+    : { reason: "a protocol has 1 to 255 printable characters", hint: "write h2 or http/1.1" };
+}
+
 /** A range of addresses, or one address. */
 export function cidr() {
   return written({ noun: "a range of addresses", hint: "write 10.0.0.0/8, 2001:db8::/32, or one address" }, (text) => {
@@ -73,6 +80,18 @@ export const matchSchema = z
       .record(cookieName, valueMatch())
       .meta({ examples: [{ beta: "yes" }] })
       .describe("Cookies that must be there, as for `headers`.")
+      .optional(),
+    sni: written({ noun: "a host", hint: "write db.example.com or *.example.com" }, parseHost)
+      .meta({ examples: ["db.example.com", "*.example.com"] })
+      .describe(
+        "On a listener with `protocol: tls`: the name that the client asks for by SNI, as for `host`. A client that names none takes routes without `sni`.",
+      )
+      .optional(),
+    alpn: oneOrMany(written({ noun: "a protocol", hint: "write h2 or http/1.1" }, parseProtocol))
+      .meta({ examples: ["h2", ["h2", "http/1.1"]] })
+      .describe(
+        "On a listener with `protocol: tls`: protocols of which the client must offer at least one by ALPN. Any if left out.",
+      )
       .optional(),
     source: oneOrMany(cidr())
       .meta({ examples: [["10.0.0.0/8"]] })

@@ -148,7 +148,9 @@ export const poolSchema = z
           .prefault("60s")
           .describe("Longest wait for the first byte of an answer after the request was sent; beyond it 504."),
         idle: duration().prefault("60s").describe("Longest silence within an answer or an upload."),
-        tunnelIdle: duration().prefault("1h").describe("Longest silence in a WebSocket or other tunnel."),
+        tunnelIdle: duration()
+          .prefault("1h")
+          .describe("Longest silence in a WebSocket or other tunnel, and in a connection that is passed on as bytes."),
         perTry: duration({ zero: true })
           .prefault("0s")
           .describe(

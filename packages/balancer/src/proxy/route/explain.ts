@@ -1,7 +1,7 @@
 // Why a request takes the route it takes, in words: the same matchers and the same order as the table, asked one by one.
 import type { RoutePlan } from "../plan.ts";
 import { canonicalPath } from "./canonical.ts";
-import { compileMatchers, conditionHolds, conditionValue, type Condition, type Matcher } from "./matcher.ts";
+import { compileMatchers, conditionHolds, conditionValue, offers, type Condition, type Matcher } from "./matcher.ts";
 import { compareRanks, hostText, pathText, whyAhead } from "./rank.ts";
 import { withoutRootDot } from "./table.ts";
 import type { RequestView } from "./view.ts";
@@ -37,6 +37,7 @@ function whyNot(matcher: Matcher, view: RequestView): string | null {
     whyNotHost(matcher, withoutRootDot(view.host())) ??
     whyNotPath(matcher, view.path()) ??
     whyNotMethod(matcher, view.method()) ??
+    whyNotProtocols(matcher, view) ??
     whyNotConditions(matcher, view) ??
     whyNotSource(matcher, view.source())
   );
@@ -70,6 +71,12 @@ function whyNotPath(matcher: Matcher, received: string): string | null {
 function whyNotMethod(matcher: Matcher, method: string): string | null {
   if (matcher.methods === null || matcher.methods.has(method)) return null;
   return `method ${method} is not ${[...matcher.methods].join(" or ")}`;
+}
+
+function whyNotProtocols(matcher: Matcher, view: RequestView): string | null {
+  if (matcher.alpn === null || offers(matcher.alpn, view)) return null;
+  const offered = view.alpn?.() ?? [];
+  return `ALPN ${offered.length === 0 ? "(none)" : offered.join(", ")} does not offer ${[...matcher.alpn].join(" or ")}`;
 }
 
 function whyNotConditions(matcher: Matcher, view: RequestView): string | null {

@@ -29,6 +29,8 @@ export interface Matcher {
   readonly path: PathForm;
   /** null = every method. GET brings HEAD with it (RFC 9110 §9.3.2: they are one resource). */
   readonly methods: ReadonlySet<string> | null;
+  /** One of them has to be offered; null = whatever is. */
+  readonly alpn: ReadonlySet<string> | null;
   /** Sorted by kind and name; those with an exact value first, because they are cheapest to ask. */
   readonly conditions: readonly Condition[];
   readonly sources: readonly Cidr[];
@@ -51,6 +53,7 @@ function compileMatcher(route: RoutePlan, index: number): Matcher {
     host: match.host,
     path: pathForm(match),
     methods: methodSet(match.methods),
+    alpn: match.alpn.length === 0 ? null : new Set(match.alpn),
     conditions: conditionsOf(match),
     sources,
     sourceTexts: match.sources,
@@ -119,12 +122,19 @@ export function conditionHolds(condition: Condition, value: string | undefined):
 /** Whether the request fulfils everything but host and path. */
 export function restHolds(matcher: Matcher, view: RequestView): boolean {
   if (matcher.methods !== null && !matcher.methods.has(view.method())) return false;
+  if (matcher.alpn !== null && !offers(matcher.alpn, view)) return false;
   const { conditions } = matcher;
   for (let i = 0; i < conditions.length; i++) {
     const condition = conditions[i]!;
     if (!conditionHolds(condition, conditionValue(condition, view))) return false;
   }
   return matcher.sourceSet === null || matcher.sourceSet.contains(view.source());
+}
+
+/** Whether the client offers one of these protocols. */
+export function offers(wanted: ReadonlySet<string>, view: RequestView): boolean {
+  for (const one of view.alpn?.() ?? []) if (wanted.has(one)) return true;
+  return false;
 }
 
 /** Whether some address lies in the sources of both. */

@@ -32,6 +32,11 @@ const criteria: readonly Criterion[] = [
       b.methods === null ? "it names its methods" : `it names fewer methods (${methodCount(a)} < ${methodCount(b)})`,
   },
   {
+    compare: (a, b) => protocolCount(a) - protocolCount(b),
+    words: (a, b) =>
+      b.alpn === null ? "it names protocols" : `it names fewer protocols (${protocolCount(a)} < ${protocolCount(b)})`,
+  },
+  {
     compare: (a, b) => conditionCount(b) - conditionCount(a),
     words: (a, b) => `it has more conditions (${conditionCount(a)} > ${conditionCount(b)})`,
   },
@@ -73,6 +78,7 @@ export function rankKey(matcher: Matcher): string {
     hostText(matcher),
     pathText(matcher),
     matcher.methods?.size ?? 0,
+    matcher.alpn?.size ?? 0,
     conditionCount(matcher),
     exactCount(matcher),
     conditionRegexes(matcher),
@@ -119,6 +125,10 @@ function compareRegexes(a: string, b: string): number {
 
 function methodCount(matcher: Matcher): number {
   return matcher.methods?.size ?? longest;
+}
+
+function protocolCount(matcher: Matcher): number {
+  return matcher.alpn?.size ?? longest;
 }
 
 function conditionCount(matcher: Matcher): number {

@@ -15,6 +15,7 @@ export function route(match: Partial<MatchPlan> = {}, rest: Partial<RoutePlan> =
       headers: [],
       query: [],
       cookies: [],
+      alpn: [],
       sources: [],
       ...match,
     },

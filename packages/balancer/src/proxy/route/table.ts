@@ -85,6 +85,7 @@ function isCatchAll(matcher: Matcher): boolean {
     matcher.host.kind === "any" &&
     matcher.path.kind === "any" &&
     matcher.methods === null &&
+    matcher.alpn === null &&
     matcher.conditions.length === 0 &&
     matcher.sourceSet === null
   );

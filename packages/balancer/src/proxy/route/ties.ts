@@ -115,8 +115,14 @@ function takesAllOf(c: Matcher, a: Matcher, b: Matcher): boolean {
     const both = a.methods === null ? b.methods : b.methods === null ? a.methods : a.methods.intersection(b.methods);
     if (both === null || !both.isSubsetOf(c.methods)) return false;
   }
+  if (c.alpn !== null && !(isWithin(a.alpn, c.alpn) || isWithin(b.alpn, c.alpn))) return false;
   if (c.sourceSet !== null && !sameSources(c, a) && !sameSources(c, b)) return false;
   return c.conditions.every((wanted) => [...a.conditions, ...b.conditions].some((given) => implies(given, wanted)));
+}
+
+/** Whether whoever offers one of these offers one of those, too. */
+function isWithin(these: ReadonlySet<string> | null, those: ReadonlySet<string>): boolean {
+  return these !== null && these.isSubsetOf(those);
 }
 
 function implies(given: Condition, wanted: Condition): boolean {
@@ -136,6 +142,12 @@ function duplicateInWords(a: Matcher, b: Matcher): string {
 
 function inWords(a: Matcher, b: Matcher): string {
   const place = `host ${hostText(a)} and path ${pathText(a)}`;
+  if (a.alpn !== null && b.alpn !== null) {
+    return (
+      `"${a.name}" and "${b.name}" have ${hostText(a)}, a client may offer protocols of both (${protocolsText(a)} and ` +
+      `${protocolsText(b)}), and neither is more specific; leave alpn out of one of them`
+    );
+  }
   return (
     `"${a.name}" and "${b.name}" have ${place}, one request can match both${meetingText(a, b)}, and neither is more ` +
     "specific; make them exclude each other, or add a route for requests that match both"
@@ -145,8 +157,14 @@ function inWords(a: Matcher, b: Matcher): string {
 /** Methods, conditions and sources. */
 function restText(matcher: Matcher): string {
   const methods = matcher.methods === null ? "" : `, methods ${[...matcher.methods].sort().join(" ")}`;
+  const protocols = matcher.alpn === null ? "" : `, alpn ${protocolsText(matcher)}`;
   const conditions = matcher.conditions.map((condition) => ", " + conditionText(condition)).join("");
-  return methods + conditions + (matcher.sourceSet === null ? "" : `, source ${matcher.sourceTexts.join(" or ")}`);
+  return (
+    methods +
+    protocols +
+    conditions +
+    (matcher.sourceSet === null ? "" : `, source ${matcher.sourceTexts.join(" or ")}`)
+  );
 }
 
 /** The same for two matchers of one place exactly if they match the same requests in the same words. */
@@ -154,9 +172,14 @@ function restKey(matcher: Matcher): string {
   const methods = [...(matcher.methods ?? ["any"])].sort();
   return JSON.stringify([
     methods,
+    matcher.alpn === null ? "any" : protocolsText(matcher),
     matcher.conditions.map(conditionText),
     matcher.sourceSet === null ? "" : rangesKey(matcher),
   ]);
+}
+
+function protocolsText(matcher: Matcher): string {
+  return [...(matcher.alpn ?? [])].sort().join(" or ");
 }
 
 function rangesKey(matcher: Matcher): string {

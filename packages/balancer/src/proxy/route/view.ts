@@ -17,6 +17,8 @@ export interface RequestView {
   cookie(name: string, nth?: number): string | undefined;
   /** The client's address as text, after trusted proxies were taken into account; "" for Unix sockets. */
   source(): string;
+  /** Protocols that a TLS client offers; a request has none. */
+  alpn?(): readonly string[];
 }
 
 /**
