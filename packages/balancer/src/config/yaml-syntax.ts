@@ -58,6 +58,12 @@ function phrase(fault: YAMLParseError, text: string, offset: number): [message: 
   if (/:\s+[@`%]/.test(line)) return ["a value cannot begin with @, ` or %", "put the value in quotes"];
   if (/(?<!<<):\s+\*[./\w]/.test(line) || /\[\s*\*/.test(line))
     return ["a value that begins with * is an alias in YAML", 'put it in quotes: "*.example.com"'];
+  const bracket = /must be sufficiently indented and end with a ([\]}])$/.exec(fault.message)?.[1];
+  if (bracket !== undefined)
+    return [
+      `a ${bracket === "]" ? "[ ]" : "{ }"} is not closed before this`,
+      `add the missing ${bracket}, or indent it deeper than the key that it belongs to`,
+    ];
   if (/^Missing closing .quote/.test(fault.message)) return ["a quoted text is never closed", "add the missing quote"];
   return [`this is not valid YAML: ${lowerFirst(fault.message)}`, hint];
 }

@@ -129,3 +129,13 @@ test("counters: listener, endpoint and pool agree", () => {
   expect(stage.endpointCell("bytesUp")).toBe(stage.origin().received.length);
   expect(stage.endpointCell("bytesDown")).toBe(answer("a").length + answer("b", "", 404).length);
 });
+
+test("every answer is to a request, also to one that could not be read", () => {
+  const stage = new Stage();
+  for (const bytes of ["GET / HTTP/1.1\r\n\r\n", "nonsense\r\n\r\n", "GET / HTTP/3.1\r\nHost: a\r\n\r\n"])
+    stage.asking(bytes);
+  stage.asking("GET / HT");
+  stage.advance(11_000);
+  expect(stage.listenerCell("requests")).toBe(4);
+  expect(stage.listenerCell("answers4xx") + stage.listenerCell("answers5xx")).toBe(4);
+});

@@ -228,6 +228,8 @@ export class Exchange implements TryOwner {
     requestHead.minor = 1;
     request.set(nothing, requestHead, this.#peer.address);
     this.#reset(requestHead, this.#state.current);
+    // It has an answer, so it was a request: else there would be more of the ones than of the others.
+    this.#context.cells[this.#state.cells + ListenerCell.requests]!++;
     this.requestDone = false;
     this.source = this.#peer.address;
     this.logged = null;

@@ -110,10 +110,10 @@ export function shorthand<T extends z.ZodObject>(key: keyof z.input<T> & string,
 }
 
 /** A list that may be written as its only item. */
-export function oneOrMany<T extends z.ZodType>(item: T) {
+export function oneOrMany<T extends z.ZodType>(item: T, least = 0) {
   const schema = z.preprocess(
     (value): unknown => (Array.isArray(value) || value === undefined ? value : [value]),
-    z.array(item),
+    least === 0 ? z.array(item) : z.array(item).min(least),
   ) as unknown as z.ZodType<z.output<T>[], z.input<T> | z.input<T>[]>;
   return schema.register(manyForms, { single: true });
 }

@@ -63,7 +63,8 @@ export const matchSchema = z
         "`/exact`, `/prefix/*` (the prefix itself and all below it), or `~regex` (JavaScript, anywhere in the path unless anchored).",
       )
       .optional(),
-    methods: oneOrMany(written({ noun: "a method", hint: "write GET, POST, PUT, ..." }, parseMethod))
+    // An empty list would say "none" to who reads it and "any" to us: the guard of a route would be open.
+    methods: oneOrMany(written({ noun: "a method", hint: "write GET, POST, PUT, ..." }, parseMethod), 1)
       .meta({ examples: [["GET", "POST"]] })
       .describe("Methods, in capitals. Any if left out.")
       .optional(),
@@ -87,13 +88,13 @@ export const matchSchema = z
         "On a listener with `protocol: tls`: the name that the client asks for by SNI, as for `host`. A client that names none takes routes without `sni`.",
       )
       .optional(),
-    alpn: oneOrMany(written({ noun: "a protocol", hint: "write h2 or http/1.1" }, parseProtocol))
+    alpn: oneOrMany(written({ noun: "a protocol", hint: "write h2 or http/1.1" }, parseProtocol), 1)
       .meta({ examples: ["h2", ["h2", "http/1.1"]] })
       .describe(
         "On a listener with `protocol: tls`: protocols of which the client must offer at least one by ALPN. Any if left out.",
       )
       .optional(),
-    source: oneOrMany(cidr())
+    source: oneOrMany(cidr(), 1)
       .meta({ examples: [["10.0.0.0/8"]] })
       .describe("Ranges of client addresses, after `trustedProxies`. Any if left out.")
       .optional(),

@@ -79,7 +79,7 @@ const probeSchema = z.strictObject({
   )
     .describe("Further fields of the probe.")
     .optional(),
-  expect: oneOrMany(statusRange)
+  expect: oneOrMany(statusRange, 1)
     .meta({ examples: ["200-299", [200, 204]] })
     .describe("Statuses that mean ready: `200-299`, `2xx`, `204`, or a list. 200-299 if left out.")
     .optional(),
