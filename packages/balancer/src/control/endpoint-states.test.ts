@@ -129,6 +129,16 @@ test("a pool in which nobody is ready is told once, and once when it is over", (
   expect(at.events.at(-1)).toBe("pool.unready");
 });
 
+test("of a pool that fails open it is told how many are asked: primaries, backups only where there are none", () => {
+  const at = setting();
+  const three = pool([0, 1, 2]);
+  const [a, b, c] = three.endpoints as [EndpointPlan, EndpointPlan, EndpointPlan];
+  const backup = { ...c, backup: true };
+  at.states.apply([{ ...three, endpoints: [a, b, backup] }]);
+  for (const one of [a, b, backup]) at.states.judge("app", one, "unready", "status 503");
+  expect(at.texts.at(-1)).toContain("requests go to 2 that are not known to be ready");
+});
+
 test("a pool that comes and goes is not told of each time, but never left wrongly told", () => {
   const at = setting();
   at.states.apply([pool([0])]);

@@ -7,7 +7,7 @@ import type { PoolPlan } from "../pool/plan.ts";
 /** As far as this file looks at an endpoint's state. */
 interface Look {
   readonly state: "unknown" | "ready" | "unready" | "draining" | "disabled";
-  readonly endpoint: { readonly weight: number };
+  readonly endpoint: { readonly weight: number; readonly backup: boolean };
 }
 
 /** After it was told, nothing more is told of a pool for this long, ms; the state itself is always in status and metrics. */
@@ -58,7 +58,9 @@ export class FailOpenWatch {
     // Until all were judged, nobody being ready is how every start looks.
     const unready = ready ? false : judged || before.unready;
     const open = unready && pool.failOpen && asked.length > 0;
-    this.#standings.set(pool.name, this.#tell(pool, { ...before, unready, open }, before, asked.length));
+    const primaries = asked.filter(({ endpoint }) => !endpoint.backup).length;
+    const count = primaries > 0 ? primaries : asked.length;
+    this.#standings.set(pool.name, this.#tell(pool, { ...before, unready, open }, before, count));
   }
 
   #tell(pool: PoolPlan, now: Standing, before: Standing, asked: number): Standing {

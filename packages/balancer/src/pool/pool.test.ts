@@ -120,6 +120,21 @@ describe("pick", () => {
     expect(cell(worker, pool, PoolCell.failOpen)).toBe(1);
   });
 
+  test("while it fails open, those that refuse connections are put out, but for the last", () => {
+    const { worker, pool } = one({ readiness, endpoints: [endpointPlan(0), endpointPlan(1), endpointPlan(2)] });
+    const [a, b, c] = pool.endpoints as [Endpoint, Endpoint, Endpoint];
+    for (const endpoint of pool.endpoints) setState(worker, endpoint, "unready");
+    tick(pool, worker);
+    a.connectFailed(worker.time.now, true);
+    b.connectFailed(worker.time.now, true);
+    for (let key = 0; key < 50; key++) expect(pool.pick(key, null)).toBe(c);
+    expect(pool.failedOpen).toBe(true);
+    c.connectFailed(worker.time.now, true);
+    expect(pool.pick(0, null)).toBe(c);
+    tick(pool, worker);
+    expect(pool.pick(0, null)).toBe(c);
+  });
+
   test("a pool without endpoints is unusable", () => {
     const { pool } = one({ endpoints: [] });
     expect(pool.pick(0, null)).toBeNull();

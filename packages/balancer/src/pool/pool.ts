@@ -259,8 +259,12 @@ export class Pool implements EndpointHome {
   }
 
   othersUsable(endpoint: Endpoint, wallNow: number): boolean {
-    for (const other of this.#life.current.endpoints) {
-      if (other !== endpoint && other.weight > 0 && other.stateAllows(wallNow)) return true;
+    const pool = this.#life.current;
+    const { failOpen } = pool.#rotation;
+    for (const other of pool.endpoints) {
+      if (other === endpoint || other.weight === 0) continue;
+      // Failing open mistrusts probes, and not what connects meet: of those that are asked all the same, one may be out.
+      if (failOpen ? !other.withdrawn() && !other.isEjected(wallNow) : other.stateAllows(wallNow)) return true;
     }
     return false;
   }

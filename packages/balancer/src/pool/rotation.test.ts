@@ -61,6 +61,11 @@ describe("when nobody is ready", () => {
   test("does not fail open where it was told not to", () => {
     expect(selected(["unready", "unknown"], { failOpen: false })).toEqual({ usable: [], ...closed });
   });
+  test("who refused connections a moment ago is not asked while another can be", () => {
+    expect(selected(["unready out", "unready", "unready out"])).toEqual({ usable: [1], ...open });
+    expect(selected(["unready out", "unready out", "unready backup"])).toEqual({ usable: [2], ...open });
+    expect(selected(["unready out", "disabled"])).toEqual({ usable: [0], ...open });
+  });
   test("never brings back what somebody took out", () => {
     expect(selected(["draining", "disabled"])).toEqual({ usable: [], ...closed });
     expect(selected(["draining", "unready"])).toEqual({ usable: [1], ...open });

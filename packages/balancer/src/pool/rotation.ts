@@ -35,8 +35,10 @@ export const emptyRotation: Rotation = { usable: [], spill: [], pick: null, fail
  * 2. backups that are ready and not ejected;
  * 3. ready ones that are ejected, primaries first: ejection is a guess, a worker's short one or one by comparison, and all
  *    guesses together must not empty a pool;
- * 4. with `failOpen`, everything unready or unknown, primaries first. Draining and disabled endpoints stay out even then:
- *    they were taken out by somebody's decision, and fail-open is there to mistrust probes, not operators.
+ * 4. with `failOpen`, everything unready or unknown that is not ejected, primaries first. Draining and disabled endpoints stay
+ *    out even then: they were taken out by somebody's decision, and fail-open is there to mistrust probes, not operators, and
+ *    not refused connections either;
+ * 5. with `failOpen`, the ejected among those.
  * Weight 0 means no share of the traffic, so such an endpoint is in none of them.
  */
 export function select(plan: PoolPlan, endpoints: readonly Endpoint[], wallNow: number): Selection {
@@ -46,6 +48,7 @@ export function select(plan: PoolPlan, endpoints: readonly Endpoint[], wallNow: 
   for (const [candidates, failOpen] of [
     [allowed, false],
     [ready, false],
+    [plan.failOpen ? willing.filter((endpoint) => !endpoint.isEjected(wallNow)) : [], true],
     [plan.failOpen ? willing : [], true],
   ] as const) {
     if (candidates.length === 0) continue;
