@@ -309,6 +309,21 @@ export const faults = {
     "The endpoint's answer ended before its announced end.",
   ),
   // Tunnels, and connections of layer 4.
+  "client-hello-malformed": kind(
+    "client",
+    "never",
+    0,
+    "tls_protocol_error",
+    "What the client sent first is not the beginning of TLS, or is longer than the limit.",
+  ),
+  "client-hello-timeout": kind(
+    "client",
+    "never",
+    0,
+    "connection_read_timeout",
+    "The client did not say in time, in TLS, where it wants to go.",
+    "client-head",
+  ),
   "connection-reset": kind(
     "upstream",
     "never",

@@ -18,7 +18,7 @@ export type OpenSession = (
 export const sessions: Readonly<Record<ListenerProtocol, OpenSession | null>> = {
   http: (context, state, connection) => new ClientSession(context, state, connection, schemeOf(connection)),
   tcp: (context, state, connection) => new StreamSession(context, state, connection),
-  tls: null,
+  tls: (context, state, connection) => new StreamSession(context, state, connection),
   udp: null,
 };
 

@@ -54,12 +54,12 @@ export const listenerSchema = z
     protocol: oneOf(["http", "tcp", "udp", "tls"])
       .register(notYet, {
         severity: "error",
-        will: "udp will balance flows of datagrams, tls will route by SNI without decrypting",
-        except: ["http", "tcp"],
+        will: "udp will balance flows of datagrams",
+        except: ["http", "tcp", "tls"],
       })
       .default("http")
       .describe(
-        "What is spoken on this listener: `http` reads requests, `tcp` passes connections on as bytes. What each gives and costs is in layers.md.",
+        "What is spoken on this listener: `http` reads requests, `tcp` passes connections on as bytes, `tls` does so by the name that a TLS client asks for, without decrypting. What each gives and costs is in layers.md.",
       ),
     trustedProxies: oneOrMany(cidr())
       .default([])

@@ -1,7 +1,9 @@
-// One client connection of a layer-4 listener: routed by where it comes from, joined to an endpoint, passed on as bytes.
+// One client connection of a layer-4 listener: routed by where it comes from and, where its first bytes are read for that, by
+// what a TLS client asks for; joined to an endpoint, passed on as bytes.
 // What the client sends before its endpoint is connected is kept up to a bound, and then the client is not read.
 import { type FaultCode } from "../../base/fault.ts";
 import type { CloseReason, Connection, ConnectionHandler } from "../../net/transport.ts";
+import { Timer } from "../../net/wheel.ts";
 import { EndpointCell, ListenerCell, PoolCell } from "../../observe/table.ts";
 import type { Endpoint } from "../../pool/endpoint.ts";
 import { countFault, type EngineContext } from "../engine-context.ts";
@@ -16,6 +18,7 @@ import { noTries } from "../books.ts";
 import { type BookedConnection, logConnection } from "./books.ts";
 import { ConnectionView } from "./connection-view.ts";
 import { countVisit, Dial, type DialOwner } from "./dial.ts";
+import { alertFor, HelloWait } from "./hello.ts";
 import { type EndedBy, Relay, type RelayOwner } from "./relay.ts";
 
 /** Bytes that are kept while there is no endpoint yet: as much as one read brings. */
@@ -44,6 +47,10 @@ export class StreamSession implements ConnectionHandler, ListedSession, DialOwne
   readonly #connection: Connection;
   readonly #outbox: Outbox;
   readonly #held = new HeldBytes();
+  /** While the first bytes are read; null when they are not, or no more. */
+  #hello: HelloWait | null = null;
+  #helloTimer: Timer | null = null;
+  #protocols: readonly string[] = [];
   #relay: Relay | null = null;
   #peerEnded = false;
   #paused = false;
@@ -59,7 +66,8 @@ export class StreamSession implements ConnectionHandler, ListedSession, DialOwne
     this.source = connection.remoteAddress;
     this.protocol = state.current.plan.protocol.toUpperCase();
     state.add(this);
-    this.#begin();
+    if (state.current.plan.protocol === "tls") this.#awaitHello(state.current.plan.timeouts.headers);
+    else this.#begin();
   }
 
   /** What an endpoint's drain ends; null before it has one. */
@@ -84,6 +92,8 @@ export class StreamSession implements ConnectionHandler, ListedSession, DialOwne
     this.#context.cells[this.#state.cells + ListenerCell.bytesIn]! += bytes.length;
     if (this.#over) return;
     this.#held.add(bytes, 0, bytes.length);
+    if (this.#hello !== null) this.#listen(this.#hello, bytes);
+    if (this.#over) return;
     if (this.#held.length < mostHeld || this.#paused) return;
     this.#paused = true;
     this.#connection.pause();
@@ -94,6 +104,14 @@ export class StreamSession implements ConnectionHandler, ListedSession, DialOwne
   onEnd(): void {
     // It may only have no more to say.
     this.#peerEnded = true;
+    if (this.#hello === null) return;
+    if (!this.#held.empty) {
+      this.#refuse("client-gone");
+      return;
+    }
+    // Somebody who only looks whether anybody listens.
+    this.#finish("", "client");
+    this.#connection.close();
   }
 
   onClose(reason: CloseReason, _cause: string): void {
@@ -164,6 +182,30 @@ export class StreamSession implements ConnectionHandler, ListedSession, DialOwne
     this.#finish(fault, by);
   }
 
+  #awaitHello(ms: number): void {
+    this.#hello = new HelloWait();
+    this.#helloTimer = new Timer(() => this.#refuse("client-hello-timeout"));
+    this.#context.wheel.arm(this.#helloTimer, ms);
+  }
+
+  /** Bytes that are kept for the endpoint all the same. */
+  #listen(hello: HelloWait, bytes: Uint8Array): void {
+    if (!hello.take(bytes)) {
+      this.#refuse("client-hello-malformed");
+      return;
+    }
+    if (!hello.whole) return;
+    this.#hello = null;
+    this.#stopHelloTimer();
+    this.name = hello.hello.serverName;
+    this.#protocols = hello.hello.alpn;
+    this.#begin();
+  }
+
+  #stopHelloTimer(): void {
+    if (this.#helloTimer !== null) this.#context.wheel.disarm(this.#helloTimer);
+  }
+
   /** What an endpoint is told of its client goes before the client's first byte. */
   #sayClient(dial: Dial, outbox: Outbox): void {
     const { plan } = dial.destination.pool;
@@ -179,7 +221,7 @@ export class StreamSession implements ConnectionHandler, ListedSession, DialOwne
   #begin(): void {
     const context = this.#context;
     const { current } = this.#state;
-    view.set(this.source, this.name, []);
+    view.set(this.source, this.name, this.#protocols);
     const index = current.table.match(view);
     const route = index < 0 ? undefined : current.routes[index];
     if (route === undefined) {
@@ -202,18 +244,24 @@ export class StreamSession implements ConnectionHandler, ListedSession, DialOwne
     dial.begin();
   }
 
-  /** Ends it without an endpoint, by a reset: an end in order would look like an answer. */
+  /** Ends it without an endpoint: in TLS by an alert, else by a reset, since an end in order would look like an answer. */
   #refuse(code: FaultCode): void {
     if (this.#over) return;
+    const alert = this.protocol === "TLS" && this.#hello?.isTls !== false ? alertFor(code) : null;
     this.dial?.abandon();
-    this.#finish(code, "");
-    this.#connection.reset();
+    this.#finish(code, code === "client-gone" ? "client" : "");
+    if (alert === null) this.#connection.reset();
+    else {
+      this.#connection.write(alert, 0, alert.length);
+      this.#connection.close();
+    }
   }
 
   #finish(fault: FaultCode | "", ended: string): void {
     const context = this.#context;
     const { dial } = this;
     this.#over = true;
+    this.#stopHelloTimer();
     this.fault = fault;
     this.ended = ended;
     this.#held.clear();
