@@ -21,6 +21,7 @@ export function renderStatus(status: Status): string {
   const lines = [
     `plimsoll ${status.version}, process ${status.pid}, ${status.readiness}, up ${span(status.uptime)}; ` +
       `${serving} of ${status.workers.length} workers serve`,
+    ...status.workers.flatMap(shortNote),
     "",
     ...table([
       ["LISTENER", "ADDRESS", "OPEN", "REQUESTS"],
@@ -62,6 +63,15 @@ export function renderStatus(status: Status): string {
     );
   }
   return `${lines.join("\n")}\n`;
+}
+
+/** A worker that accepts nothing, because its descriptors are used up. */
+function shortNote({ row, shortSince }: Status["workers"][number]): string[] {
+  if (shortSince === 0) return [];
+  return [
+    `! worker ${row} has had no descriptor for new connections for ${seconds(Date.now() - shortSince)}: they wait; ` +
+      "raise `ulimit -n` (LimitNOFILE)",
+  ];
 }
 
 /** "; but its last probe failed: status 503, expected 200-299": what has not changed its state, or not yet. */

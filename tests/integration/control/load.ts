@@ -10,6 +10,8 @@ export interface Tally {
   refused: number;
   /** Requests whose connection ended before the answer was whole. */
   lost: number;
+  /** Local ports of the connections on which requests were lost. */
+  readonly lostPorts: number[];
   /** Answers other than 200, by status. */
   readonly bad: Map<number, number>;
   /** New connections. */
@@ -33,7 +35,7 @@ export interface Load {
 const request = "GET /load HTTP/1.1\r\nHost: load.test\r\n\r\n";
 
 export function startLoad(options: LoadOptions): Load {
-  const tally: Tally = { requests: 0, answered: 0, refused: 0, lost: 0, bad: new Map(), connections: 0 };
+  const tally: Tally = { requests: 0, answered: 0, refused: 0, lost: 0, lostPorts: [], bad: new Map(), connections: 0 };
   let stopping = false;
   const clients = Array.from({ length: options.clients }, async () => {
     while (!stopping) await oneConnection(options, tally, () => stopping);
@@ -52,6 +54,7 @@ async function oneConnection(options: LoadOptions, tally: Tally, stopping: () =>
   const { promise: ended, resolve: end } = Promise.withResolvers<void>();
   let received = "";
   let waiting = false;
+  let port = 0;
   let left = options.perConnection;
   const next = (socket: Socket<undefined>) => {
     if (left-- <= 0 || stopping()) {
@@ -70,6 +73,7 @@ async function oneConnection(options: LoadOptions, tally: Tally, stopping: () =>
       socket: {
         open(socket) {
           tally.connections++;
+          port = socket.localPort;
           next(socket);
         },
         data(socket, bytes) {
@@ -83,7 +87,10 @@ async function oneConnection(options: LoadOptions, tally: Tally, stopping: () =>
           else next(socket);
         },
         close() {
-          if (waiting) tally.lost++;
+          if (waiting) {
+            tally.lost++;
+            tally.lostPorts.push(port);
+          }
           waiting = false;
           end();
         },

@@ -43,12 +43,16 @@ export function folder(): string {
   return made;
 }
 
-/** Waits until `see` gives something true; fails loudly after ten seconds. */
-export async function until<T>(what: string, see: () => T | Promise<T>): Promise<NonNullable<T>> {
-  const end = performance.now() + 10_000;
+/** Waits until `see` gives something true; fails loudly after `patience` ms. */
+export async function until<T>(
+  what: string,
+  see: () => T | Promise<T>,
+  patience = 10_000,
+): Promise<Exclude<NonNullable<T>, false>> {
+  const end = performance.now() + patience;
   for (;;) {
     const seen = await see();
-    if (seen !== null && seen !== undefined && seen !== false) return seen;
+    if (seen !== null && seen !== undefined && seen !== false) return seen as Exclude<NonNullable<T>, false>;
     if (performance.now() > end) throw new Error(`waited in vain until ${what}`);
     await Bun.sleep(5);
   }
@@ -91,6 +95,10 @@ export interface RunOptions {
   readonly stuckAfter?: number;
   /** A worker's program instead of the real one. */
   readonly worker?: string;
+  /** Open files that it may have (`ulimit -n`), soft and hard. */
+  readonly files?: number;
+  /** Added to its environment. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** A running program. */
@@ -111,13 +119,14 @@ export class Running {
     this.configure(config);
     this.process = Bun.spawn(
       [
+        ...(options.files === undefined ? [] : ["sh", "-c", `ulimit -n ${options.files} && exec "$@"`, "sh"]),
         process.execPath,
         join(import.meta.dir, "program.ts"),
         this.file,
         String(options.stuckAfter ?? 10),
         options.worker ?? "",
       ],
-      { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, XDG_RUNTIME_DIR: this.runtime } },
+      { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, XDG_RUNTIME_DIR: this.runtime, ...options.env } },
     );
     this.read = Promise.all([this.#readEvents(), this.#readOutput()]);
     later(async () => {

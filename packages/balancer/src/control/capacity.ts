@@ -43,9 +43,33 @@ export function slotUse(table: SharedTable): SlotUse {
   };
 }
 
-/** Raises the limit of open descriptors as far as the system lets us; workers inherit it. */
-export function raiseLimit(log: Log): void {
+/** Raises the limit of open descriptors as far as the system lets us; workers inherit it. Returns what holds then. */
+export function raiseLimit(log: Log): number {
   const limit = raiseDescriptorLimit();
   if (limit.failure !== undefined)
     log.event("warn", "program.limit", `the descriptor limit stays low: ${limit.failure}`);
+  return limit.soft;
+}
+
+/** Descriptors of a worker that are no connections: pipes, logs, the runtime's own, and a listening socket for each listener. */
+const others = 128;
+/** Clients for whom a worker should have room where nothing is said of them. */
+const fewClients = 1_000;
+
+/** "" when `limit` descriptors are enough for what a plan lets in; else a sentence. A client takes two: its own and one to its endpoint. */
+export function limitProblem(plan: Plan, limit: number): string {
+  const bound = plan.listeners.map(({ limits }) => limits.maxConnections);
+  const open = bound.some((most) => most === 0);
+  const clients = Math.max(
+    bound.reduce((sum, most) => sum + most, 0),
+    open ? fewClients : 0,
+  );
+  const needed = 2 * clients + others + plan.listeners.length;
+  if (limit >= needed) return "";
+  const room = Math.max(0, Math.floor((limit - others - plan.listeners.length) / 2));
+  const wanted = open ? `${clients} are few` : `limits.maxConnections lets ${clients} in`;
+  return (
+    `the limit of ${limit} open files leaves a worker room for about ${room} clients, and ${wanted}; when it is reached new ` +
+    `ones wait. Raise it to ${needed} or more (\`ulimit -n\`, LimitNOFILE in a systemd unit)`
+  );
 }

@@ -76,6 +76,8 @@ export interface WorkerStatus {
   readonly serving: boolean;
   /** Resident bytes. */
   readonly rss: number;
+  /** Wall-clock ms since when it accepts nothing, because its descriptors are used up; 0 while it accepts. */
+  readonly shortSince: number;
 }
 
 export interface Status {
@@ -176,6 +178,7 @@ export function workerStatus(
     pid,
     serving,
     rss: table.cells[table.worker(row) + WorkerCell.rss] ?? 0,
+    shortSince: table.cells[table.worker(row) + WorkerCell.shortSince] ?? 0,
   }));
 }
 

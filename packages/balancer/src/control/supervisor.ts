@@ -14,7 +14,7 @@ import type { EndpointPlan } from "../pool/plan.ts";
 import { makeProbes } from "../pool/probe/table.ts";
 import type { EnginePlan } from "../proxy/assemble.ts";
 import { AdminDoor, type AdminListener } from "./admin-door.ts";
-import { raiseLimit, slotUse, tableShape, workerCount } from "./capacity.ts";
+import { limitProblem, raiseLimit, slotUse, tableShape, workerCount } from "./capacity.ts";
 import { Drains } from "./drains.ts";
 import { createDiscovery, type Discovery } from "./discovery/dns.ts";
 import { EndpointStates, type AskedState } from "./endpoint-states.ts";
@@ -167,7 +167,8 @@ class RunningSupervisor implements Supervisor {
     const stopped = Promise.withResolvers<number>();
     [this.ready, this.#settleReady] = [ready.promise, ready.resolve];
     [this.stopped, this.#settleStopped] = [stopped.promise, stopped.resolve];
-    raiseLimit(log);
+    const limit = limitProblem(plan, raiseLimit(log));
+    if (limit !== "") log.event("warn", "program.limit", limit);
     const count = workerCount(plan);
     this.#directory = makeRuntimeDirectory(
       options.runtimeBase ?? runtimeBases(process.env)[0] ?? tmpdir(),

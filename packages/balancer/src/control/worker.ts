@@ -11,6 +11,7 @@ import { SharedTable, WorkerCell } from "../observe/table.ts";
 import type { EnginePlan } from "../proxy/assemble.ts";
 import type { Engine, EngineOptions, Prepared } from "../proxy/engine.ts";
 import type { FromWorker, SocketOffer, ToWorker } from "./messages.ts";
+import { DescriptorWatch } from "./worker-descriptors.ts";
 import { WorkerLog } from "./worker-log.ts";
 
 /** Where the supervisor put the channel for descriptors. */
@@ -58,6 +59,7 @@ class Worker {
   readonly #createEngine: CreateEngine;
   #engine: WorkerEngine | null = null;
   #log: WorkerLog | null = null;
+  #descriptors: DescriptorWatch | null = null;
   #waiting: Waiting | null = null;
   /** Accepting, by socket key. */
   readonly #listeners = new Map<string, Listener>();
@@ -128,8 +130,12 @@ class Worker {
         tell({ kind: "event", level: "warn", name: "log.trouble", text, fields: {} }),
       );
     }
+    const descriptors = new DescriptorWatch(this.#cells, this.#own, systemClock, (level, name, text) =>
+      tell({ kind: "event", level, name, text: `worker ${message.row}: ${text}`, fields: {} }),
+    );
+    this.#descriptors = descriptors;
     const engine = this.#createEngine({
-      transport: createBunTransport(),
+      transport: createBunTransport({ onDescriptors: (use) => descriptors.changed(use) }),
       clock: systemClock,
       random: systemRandom,
       wheel,
@@ -147,6 +153,7 @@ class Worker {
     this.#cells[this.#own + WorkerCell.heartbeat] = systemClock.wall();
     this.#cells[this.#own + WorkerCell.rss] = process.memoryUsage.rss();
     this.#log?.count();
+    this.#descriptors?.review();
   }
 
   /** Builds a snapshot and takes in its sockets; "" or the problem. */

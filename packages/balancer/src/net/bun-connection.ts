@@ -32,7 +32,7 @@ const DEAD = 3;
 /** What a connection needs of the transport that made it. */
 export interface ConnectionHost {
   /** The descriptor is gone. */
-  freed(): void;
+  freed(client: boolean): void;
   /** Keep `connection` until the peer is done or time is up. */
   linger(connection: BunConnection): void;
   lingered(connection: BunConnection): void;
@@ -338,7 +338,7 @@ export class BunConnection implements Connection {
   closed(error: Error | undefined): void {
     const state = this.state;
     this.state = DEAD;
-    this.#host.freed();
+    this.#host.freed(this.target === undefined);
     if (state === LINGERING) {
       this.#host.lingered(this);
     } else if (state === CONNECTING) {

@@ -26,7 +26,7 @@ import {
   upgrade,
 } from "./bun-tls.ts";
 import { startConnect } from "./connecting-socket.ts";
-import { DescriptorGate } from "./descriptor-gate.ts";
+import { DescriptorGate, type DescriptorUse } from "./descriptor-gate.ts";
 import { closeFd, connectionsWait, duplicate, errno, errnoName, systemError } from "./libc.ts";
 import { Lingering } from "./lingering.ts";
 import { listeningPort, openListeningSocket, removeSocketFile } from "./listening-socket.ts";
@@ -38,6 +38,8 @@ export interface BunTransportOptions {
   readonly maxConnections?: number;
   /** Told of a handler that threw: a defect of ours; its connection is reset, the process goes on. */
   readonly onDefect?: (error: unknown) => void;
+  /** Told when accepting pauses for want of descriptors, and when it goes on. */
+  readonly onDescriptors?: (use: DescriptorUse) => void;
 }
 
 /** Makes the transport of one process. */
@@ -45,9 +47,9 @@ export function createBunTransport(options: BunTransportOptions = {}): Transport
   const onDefect =
     options.onDefect ?? ((error: unknown) => console.error("plimsoll: a connection handler failed:", error));
   const lingering = new Lingering();
-  const gate = new DescriptorGate(options.maxConnections);
+  const gate = new DescriptorGate(options.maxConnections, undefined, options.onDescriptors);
   const host: ConnectionHost = {
-    freed: () => gate.freed(),
+    freed: (client) => gate.freed(client),
     linger: (connection) => lingering.add(connection),
     lingered: (connection) => lingering.delete(connection),
     defect: onDefect,
@@ -85,7 +87,7 @@ export function createBunTransport(options: BunTransportOptions = {}): Transport
         connection.abandon(started.refused ? "refused" : "unreachable", started.cause);
         return connection;
       }
-      gate.taken();
+      gate.taken(false);
       try {
         // `open` runs inside this call, before the connection is made; the first `drain` says that it is.
         const common = { fd: started, allowHalfOpen: true, data: connection };
@@ -97,7 +99,7 @@ export function createBunTransport(options: BunTransportOptions = {}): Transport
       } catch (error) {
         onDefect(error);
         closeFd(started);
-        gate.freed();
+        gate.freed(false);
         connection.abandon("unreachable", String(error));
       }
       return connection;
@@ -132,7 +134,7 @@ function listen(
     open(socket: RawSocket): void {
       const connection = new BunConnection(host, nobody, acceptor === null ? socket : null, undefined);
       socket.data = connection;
-      gate.taken();
+      gate.taken(true);
       if (acceptor === null) connection.handler = accept(connection);
       else {
         connection.socket = socket;

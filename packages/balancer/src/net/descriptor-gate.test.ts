@@ -26,7 +26,7 @@ function door(fails: () => boolean = () => false): Door & { state: string } {
 }
 
 function take(gate: DescriptorGate, count: number): void {
-  for (let i = 0; i < count; i++) gate.taken();
+  for (let i = 0; i < count; i++) gate.taken(false);
 }
 
 describe("the descriptor gate", () => {
@@ -36,7 +36,7 @@ describe("the descriptor gate", () => {
     gate.add(web);
     take(gate, 69);
     expect(gate.shouldPause).toBe(false);
-    gate.taken();
+    gate.taken(false);
     expect(gate.shouldPause).toBe(true);
     expect(gate.isFull).toBe(false);
     gate.pause();
@@ -44,9 +44,25 @@ describe("the descriptor gate", () => {
     expect(gate.shouldPause).toBe(false);
     take(gate, 10);
     expect(gate.isFull).toBe(true);
-    for (let i = 0; i < 12; i++) gate.freed();
+    for (let i = 0; i < 12; i++) gate.freed(false);
     expect(web.state).toBe("shut");
-    gate.freed();
+    gate.freed(false);
+    expect(web.state).toBe("open");
+  });
+
+  test("half is for clients: each may need a connection to its endpoint at the same time", () => {
+    const gate = new DescriptorGate(64);
+    const web = door();
+    gate.add(web);
+    for (let i = 0; i < 31; i++) gate.taken(true);
+    expect(gate.shouldPause).toBe(false);
+    gate.taken(true);
+    expect(gate.shouldPause).toBe(true);
+    gate.pause();
+    take(gate, 20);
+    gate.freed(true);
+    expect(web.state).toBe("shut");
+    gate.freed(true);
     expect(web.state).toBe("open");
   });
 
@@ -60,7 +76,7 @@ describe("the descriptor gate", () => {
     const late = door();
     gate.add(late);
     expect(late.state).toBe("shut");
-    for (let i = 0; i < 7; i++) gate.freed();
+    for (let i = 0; i < 7; i++) gate.freed(false);
     expect([gone.state, late.state]).toEqual(["shut", "open"]);
   });
 
@@ -74,7 +90,7 @@ describe("the descriptor gate", () => {
     gate.add(other);
     take(gate, 7);
     gate.pause();
-    for (let i = 0; i < 2; i++) gate.freed();
+    for (let i = 0; i < 2; i++) gate.freed(false);
     expect([web.state, other.state]).toEqual(["shut", "shut"]);
     expect(timers.running.size).toBe(1);
     timers.tick();

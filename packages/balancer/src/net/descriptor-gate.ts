@@ -17,20 +17,39 @@ export interface Door {
 // For what is not a connection: epoll, log files, configuration files while they are read, pipes to children.
 const reserve = 64;
 
+/** How it stands with the descriptors of connections. */
+export interface DescriptorUse {
+  /** The doors are shut. */
+  readonly short: boolean;
+  /** Connections open, and how many there is room for; both of clients and to endpoints. */
+  readonly open: number;
+  readonly room: number;
+}
+
 export class DescriptorGate {
   #open = 0;
+  /** Those of them that were accepted. */
+  #clients = 0;
   #max: number;
   #pauseAt = 0;
   #resumeAt = 0;
+  #mostClients = 0;
+  #resumeClients = 0;
   #paused = false;
   #retry: (() => void) | undefined;
   readonly #timers: Timers;
   readonly #doors = new Set<Door>();
+  readonly #tell: (use: DescriptorUse) => void;
 
-  /** `max` undefined: found out from the process's limit when first needed, so that the limit can be raised before. */
-  constructor(max: number | undefined, timers: Timers = systemTimers) {
+  /** `tell` hears of each change of the doors. `max` undefined: found out from the process's limit when first needed, so that the limit can be raised before. */
+  constructor(
+    max: number | undefined,
+    timers: Timers = systemTimers,
+    tell: (use: DescriptorUse) => void = () => undefined,
+  ) {
     this.#max = 0;
     this.#timers = timers;
+    this.#tell = tell;
     if (max !== undefined) this.#setMax(max);
   }
 
@@ -40,19 +59,25 @@ export class DescriptorGate {
     return this.#open >= this.#max;
   }
 
-  /** Enough accepted: an eighth is kept for the connections that those will need to their endpoints. */
+  /**
+   * Enough accepted: each will need a connection to its endpoint, all at the same time if they ask at the same time, and an
+   * endpoint would be blamed for the descriptor that we lack. An eighth is kept for those that idle at other endpoints.
+   */
   get shouldPause(): boolean {
     if (this.#max === 0) this.#measure();
-    return this.#open >= this.#pauseAt && !this.#paused;
+    return (this.#open >= this.#pauseAt || this.#clients >= this.#mostClients) && !this.#paused;
   }
 
-  taken(): void {
+  /** `client`: it was accepted. */
+  taken(client: boolean): void {
     this.#open++;
+    if (client) this.#clients++;
   }
 
-  freed(): void {
+  freed(client: boolean): void {
     this.#open--;
-    if (this.#paused && this.#open <= this.#resumeAt) this.#resume();
+    if (client) this.#clients--;
+    if (this.#paused && this.#open <= this.#resumeAt && this.#clients <= this.#resumeClients) this.#resume();
   }
 
   add(door: Door): void {
@@ -67,6 +92,7 @@ export class DescriptorGate {
   pause(): void {
     this.#paused = true;
     for (const door of this.#doors) door.shut();
+    this.#told(true);
   }
 
   #resume(): void {
@@ -82,7 +108,13 @@ export class DescriptorGate {
       // Somebody else in the process took the descriptors. Once a second is often enough and never spins.
       this.pause();
       this.#retry = this.#timers.every(1000, () => this.#resume());
+      return;
     }
+    this.#told(false);
+  }
+
+  #told(short: boolean): void {
+    this.#tell({ short, open: this.#open, room: this.#max });
   }
 
   #measure(): void {
@@ -101,5 +133,7 @@ export class DescriptorGate {
     this.#max = max;
     this.#pauseAt = Math.max(1, max - Math.ceil(max / 8));
     this.#resumeAt = Math.max(0, this.#pauseAt - Math.ceil(max / 32));
+    this.#mostClients = Math.max(1, Math.floor(max / 2));
+    this.#resumeClients = Math.max(0, this.#mostClients - Math.ceil(max / 32));
   }
 }

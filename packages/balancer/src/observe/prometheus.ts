@@ -102,6 +102,22 @@ function workers(page: Page, { table, workers: state }: MetricsView): void {
       table.cells[table.worker(row) + WorkerCell.rss] ?? 0,
     );
   });
+  const each = (name: string, type: "counter" | "gauge", about: string, value: (own: number) => number) => {
+    page.family(name, type, about);
+    state.serving.forEach((_, row) => page.sample(name, [["worker", String(row)]], value(table.worker(row))));
+  };
+  each(
+    "plimsoll_worker_accept_paused",
+    "gauge",
+    "1 while the worker accepts nothing, because its descriptors are used up.",
+    (own) => ((table.cells[own + WorkerCell.shortSince] ?? 0) > 0 ? 1 : 0),
+  );
+  each(
+    "plimsoll_worker_accept_pauses_total",
+    "counter",
+    "Times that the worker stopped accepting, because its descriptors were used up.",
+    (own) => table.cells[own + WorkerCell.shortages] ?? 0,
+  );
   page.single(
     "plimsoll_worker_restarts_total",
     "counter",

@@ -109,6 +109,9 @@ export const WorkerCell = {
   logDropped: 6,
   /** Wall-clock ms of the last tick: endpoint states written before it are known to this worker. */
   reviewed: 7,
+  /** Wall-clock ms since when it accepts nothing, because its descriptors are used up; 0 while it accepts. */
+  shortSince: 8,
+  shortages: 9, // times that it began to
   faults: 16,
   size: 144,
 } as const;
@@ -146,7 +149,14 @@ const gauges = {
   ],
   pool: [PoolCell.queued, PoolCell.queuedOwn],
   listener: [ListenerCell.open],
-  worker: [WorkerCell.pid, WorkerCell.heartbeat, WorkerCell.snapshot, WorkerCell.rss, WorkerCell.reviewed],
+  worker: [
+    WorkerCell.pid,
+    WorkerCell.heartbeat,
+    WorkerCell.snapshot,
+    WorkerCell.rss,
+    WorkerCell.reviewed,
+    WorkerCell.shortSince,
+  ],
 } as const;
 
 /** The file's first cells: what it is, so that no process ever reads another layout. */
