@@ -1,14 +1,14 @@
 // How much one program has room for: rows of the shared table, workers, descriptors.
-import { availableParallelism } from "node:os";
 import type { Plan } from "../config/plan.ts";
 import { raiseDescriptorLimit } from "../net/descriptor-limit.ts";
 import type { Log } from "../observe/log.ts";
 import { EndpointCell, ListenerCell, PoolCell, type SharedTable, type TableShape } from "../observe/table.ts";
+import { coresAllowed } from "./cores.ts";
 import type { SlotUse } from "./slots.ts";
 
 /** Workers for `workers: auto`: the cores that this process may use, as its control group and affinity allow. */
 export function workerCount(plan: Plan): number {
-  return plan.workers === 0 ? Math.max(1, availableParallelism()) : plan.workers;
+  return plan.workers === 0 ? coresAllowed().count : plan.workers;
 }
 
 /** The table lasts as long as the program, so there is room for what may come. It is sparse: unused rows cost nothing. */

@@ -25,7 +25,9 @@ export const workersSchema = z
   .union([z.literal("auto"), integer(1, 256)])
   .register(leafFacts, { noun: "a number of processes or auto", hint: "write auto, or a whole number from 1 to 256" })
   .default("auto")
-  .describe("Processes that carry traffic; `auto` is one for each core.");
+  .describe(
+    "Processes that carry traffic; `auto` is one for each core that this process may use: affinity, cpuset and the quota of its control group count. Another number takes effect with `plimsoll upgrade`.",
+  );
 
 export const shutdownSchema = z
   .strictObject({
