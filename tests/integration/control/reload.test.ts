@@ -1,5 +1,7 @@
 // A change takes everywhere or nowhere, and clients do not notice.
 import { afterEach, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { startLoad } from "./load.ts";
 import { cleanUp, configFor, later, run, startOrigin, until } from "./running.ts";
 
@@ -233,3 +235,56 @@ test("what one worker refuses happens in none, and what kills them all is refuse
   const tally = await load.stop();
   expect([tally.refused, tally.bad.size]).toEqual([0, 0]);
 }, 30_000);
+
+test("a listener that goes resets nobody who was let in: who came too late is refused", async () => {
+  const origin = startOrigin().port;
+  const routes = [{ pool: "app" }];
+  const web = { address: "127.0.0.1:0", routes };
+  const program = await run(configFor(0, [origin], { listeners: { web } }));
+  for (let turn = 0; turn < 12; turn++) {
+    const port = freePort();
+    program.configure(configFor(0, [origin], { listeners: { web, side: { address: `127.0.0.1:${port}`, routes } } }));
+    const added = await program.admin("POST", "/reload");
+    expect([added.status, added.text]).toEqual([200, added.text]);
+    const load = startLoad({ port, clients: 16, perConnection: 1 });
+    await until("it is used", () => load.tally.answered > 50);
+    program.configure(configFor(0, [origin], { listeners: { web } }));
+    expect((await program.admin("POST", "/reload")).status).toBe(200);
+    await until("nobody is there any more", () => load.tally.refused > 16);
+    const tally = await load.stop();
+    expect([tally.lost, tally.bad.size]).toEqual([0, 0]);
+  }
+}, 60_000);
+
+test("a worker that comes up between prepare and commit runs the new snapshot, and loses nothing", async () => {
+  const origin = startOrigin("old").port;
+  const config = (name: string) => {
+    const routes = [{ pool: "app" }, { name, match: { path: "/new" }, respond: { status: 200, body: name } }];
+    return configFor(0, [origin], { listeners: { web: { address: "127.0.0.1:0", routes } } });
+  };
+  const program = await run(config("first"), { worker: `${import.meta.dir}/picky-worker.ts` });
+  const port = await program.port();
+  const load = startLoad({ port, clients: 8, perConnection: 5 });
+  // Worker 0 takes its time to prepare; meanwhile worker 1, which has prepared, dies, and its successor comes up with the old one.
+  program.configure(config("slowly"));
+  const answer = program.admin("POST", "/reload");
+  await until("worker 0 prepares", () => program.event("picky.preparing"));
+  const served = program.count("worker.serving");
+  process.kill((await program.status()).workers[1]?.pid ?? 0, "SIGKILL");
+  await until("its successor serves", () => program.count("worker.serving") > served);
+  expect((await program.status()).generation).toBe(1);
+  // Half of those who come now are its own; the others wait for worker 0.
+  const late = startLoad({ port, clients: 32, perConnection: 1_000_000 });
+  await until("it serves requests with the old one", () => late.tally.answered > 50);
+  writeFileSync(join(program.runtime, "go"), "");
+  expect((await answer).status).toBe(200);
+  expect(program.event("config.applied")).toBeDefined();
+  const { generation, workers, workerRestarts } = await program.status();
+  expect([generation, workerRestarts, workers.every((worker) => worker.serving)]).toEqual([2, 1, true]);
+  for (let i = 0; i < 40; i++) expect((await get(port, "/new")).text).toBe("slowly");
+  const [tally, lateTally] = [await load.stop(), await late.stop()];
+  expect([tally.refused, tally.bad.size]).toEqual([0, 0]);
+  // What the killed one had in its hands, at most.
+  expect(tally.lost).toBeLessThanOrEqual(8);
+  expect([lateTally.refused, lateTally.lost, lateTally.bad.size]).toEqual([0, 0, 0]);
+}, 60_000);
