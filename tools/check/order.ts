@@ -17,7 +17,7 @@ const folderLines: Record<string, readonly (readonly string[])[]> = {
   "packages/balancer/src": [["base"], ["observe"], ["net"], ["pool"], ["proxy"], ["config"], ["control"], ["admin"]],
   "packages/balancer/src/pool": [["balance", "probe", "stick"]],
   "packages/balancer/src/proxy": [["route"], ["steps"], ["fixtures"], ["layer4"]],
-  "packages/balancer/src/control": [["certificate"], ["discovery", "app", "acme"], ["handover"]],
+  "packages/balancer/src/control": [["certificate"], ["discovery", "app", "acme", "service"], ["handover"]],
 };
 
 interface Import {

@@ -18,6 +18,8 @@ export const packages: Readonly<Record<string, string>> = {
   "redis-server": "redis-server",
   ss: "iproute2",
   strace: "strace",
+  "systemd-analyze": "systemd",
+  "systemd-socket-activate": "systemd",
   taskset: "util-linux",
   wrk: "wrk",
 };

@@ -8,7 +8,7 @@ import { versionFacts } from "./version.ts";
 
 export type BalancerOptions = Pick<
   SupervisorOptions,
-  "plan" | "log" | "reloadPlan" | "onHangup" | "again" | "inherited"
+  "plan" | "log" | "reloadPlan" | "onHangup" | "again" | "inherited" | "activation"
 >;
 
 /** Resolves when all workers serve; a CommandError says why they cannot. A closed terminal stops the balancer. */

@@ -4,9 +4,11 @@ import { readFileSync } from "node:fs";
 import { disk, loadConfig } from "../../../packages/balancer/src/config/index.ts";
 import { runBalancer } from "../../../packages/balancer/src/admin/serve.ts";
 import { Predecessor } from "../../../packages/balancer/src/control/handover/predecessor.ts";
+import { takeActivation } from "../../../packages/balancer/src/control/service/activation.ts";
 import { systemTimers } from "../../../packages/balancer/src/net/clock.ts";
 import { createLog } from "../../../packages/balancer/src/observe/log.ts";
 
+const activation = takeActivation(process.env, process.pid);
 // As the command does: an upgrade starts this program again, with the same arguments.
 const predecessor = Predecessor.meet(process.env, "test", systemTimers);
 const [file = "", stuckAfter = "10", worker = ""] = process.argv.slice(2);
@@ -31,6 +33,7 @@ try {
       wall: () => Date.now(),
     }),
     stuckAfter: Number(stuckAfter),
+    activation,
     again: {
       command: (binary) => [
         ...(binary === null ? [process.execPath, import.meta.path] : [binary]),

@@ -97,6 +97,8 @@ export interface RunOptions {
   readonly worker?: string;
   /** Open files that it may have (`ulimit -n`), soft and hard. */
   readonly files?: number;
+  /** A program and its arguments that start it. */
+  readonly through?: readonly string[];
   /** Added to its environment. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -119,6 +121,7 @@ export class Running {
     this.configure(config);
     this.process = Bun.spawn(
       [
+        ...(options.through ?? []),
         ...(options.files === undefined ? [] : ["sh", "-c", `ulimit -n ${options.files} && exec "$@"`, "sh"]),
         process.execPath,
         join(import.meta.dir, "program.ts"),

@@ -22,7 +22,7 @@ export interface InheritedSocket {
   /** Name of the listener that it was opened for; "" when nobody said. */
   readonly listener: string;
   readonly host: string;
-  /** As it was asked for: 0 for any. */
+  /** As it was asked for: 0 for any; -1 when the listener's name alone finds it. */
   readonly asked: number;
   /** The real one. */
   readonly port: number;
@@ -135,7 +135,7 @@ export class ListeningSockets {
       return {
         key: socketKey(listener),
         listener: listener.name,
-        host,
+        host: first?.host ?? host,
         port: real,
         fds,
         shared: first?.shared ?? true,

@@ -27,6 +27,8 @@ import { Probes } from "./probes.ts";
 import { RunningPlan, type ChangeResult } from "./reload.ts";
 import { makeRuntimeDirectory, runtimeBases, type RuntimeDirectory } from "./runtime-directory.ts";
 import { listenForSignals } from "./signals.ts";
+import type { Activation } from "./service/activation.ts";
+import { serviceEnvironment, ServiceNotes } from "./service/notes.ts";
 import { Slots } from "./slots.ts";
 import { ListeningSockets } from "./sockets.ts";
 import { hostPort, listenerStatus, poolStatus, workerStatus, type Readiness, type Status } from "./status.ts";
@@ -56,6 +58,8 @@ export interface SupervisorOptions {
   readonly stuckAfter?: number;
   /** The program that this one takes over from, and what it gave. */
   readonly inherited?: { readonly predecessor: Predecessor; readonly given: Inheritance };
+  /** Sockets that a service manager opened for us. */
+  readonly activation?: Activation;
   /** How an upgrade starts the new program. */
   readonly again?: StartAgain;
   /** Folder for the runtime directory; by default the best of runtimeBases. */
@@ -146,6 +150,7 @@ class RunningSupervisor implements Supervisor {
   readonly #admin: AdminDoor;
   readonly #running: RunningPlan;
   readonly #upgrades: Upgrades;
+  readonly #service = new ServiceNotes(serviceEnvironment(process.env, process.pid), systemTimers);
   readonly #settleReady: () => void;
   readonly #settleStopped: (code: number) => void;
   readonly #reloads = { applied: 0, refused: 0, lastApplied: this.#started, lastOk: true };
@@ -176,7 +181,7 @@ class RunningSupervisor implements Supervisor {
     );
     this.#table = SharedTable.create(this.#directory.table, tableShape(plan, count), process.pid);
     const given = options.inherited?.given;
-    this.#sockets = new ListeningSockets(count, given?.sockets);
+    this.#sockets = new ListeningSockets(count, [...(given?.sockets ?? []), ...(options.activation?.sockets ?? [])]);
     this.#drains = new Drains({
       table: this.#table,
       clock: systemClock,
@@ -273,17 +278,32 @@ class RunningSupervisor implements Supervisor {
       throw new StartError(problem);
     }
     this.readiness = "ready";
+    // Before an old program lets go of them: it sees to what waits there.
+    const unclaimed = this.#sockets
+      .closeUnclaimed()
+      .map((address) => `no listener is on ${address}, which was handed to us`);
+    for (const problem of [...unclaimed, ...(this.#options.activation?.problems ?? [])])
+      this.#log.event("warn", "sockets.unused", problem);
     await this.#takeOver();
     this.#outliers.start();
     this.#stopReminding = every(1_000, () => this.#states.remind());
     this.#tellRunning();
-    const where = this.status().listeners.map(({ name, host, port }) => `${name} on ${hostPort(host, port)}`);
-    this.#log.event("info", "program.ready", `serving ${where.join(", ")}`, { workers: this.#workers.rows.length });
+    this.#log.event("info", "program.ready", this.#serving(), { workers: this.#workers.rows.length });
+    this.#service.ready(this.#serving());
+    this.#service.watch(() => this.readiness !== "ready" || this.#workers.alive);
     this.#settleReady();
   }
 
+  #serving(): string {
+    const where = this.status().listeners.map(({ name, host, port }) => `${name} on ${hostPort(host, port)}`);
+    return `serving ${where.join(", ")}`;
+  }
+
   async reload(): Promise<ChangeResult> {
+    this.#service.reloading();
     const result = await this.#running.change(() => this.#load(), "reload");
+    if (this.readiness === "ready")
+      this.#service.ready(result.ok ? this.#serving() : `reload refused: ${result.problems.join("; ")}`);
     const at = systemClock.wall();
     this.#reloads.lastOk = result.ok;
     this.#lastReload = { at, ok: result.ok, problems: result.ok ? [] : result.problems };
@@ -315,10 +335,6 @@ class RunningSupervisor implements Supervisor {
     const { inherited } = this.#options;
     if (inherited === undefined) return;
     const { predecessor, given } = inherited;
-    // Before the old program lets go of them: it sees to what waits there.
-    const unclaimed = this.#sockets.closeUnclaimed();
-    if (unclaimed.length > 0)
-      this.#log.event("info", "upgrade.unclaimed", `no listener is on ${unclaimed.join(", ")} any more`);
     predecessor.onAsked = ({ pool, endpoint, state, reason, window }) =>
       void this.#states.ask(pool, endpoint, state, reason, window);
     // Whoever looks finds one program at every moment: this one says whom it replaces.
@@ -348,6 +364,7 @@ class RunningSupervisor implements Supervisor {
     this.readiness = "replaced";
     const text = `process ${successor.pid}, version ${successor.version}, serves now; what is in flight here is finished`;
     this.#log.event("info", "program.replaced", text, { window });
+    this.#service.replacedBy(successor.pid);
     this.#directory.hush();
     this.#admin.retire();
     this.#lastSockets = this.#sockets.all;
@@ -466,6 +483,7 @@ class RunningSupervisor implements Supervisor {
     const { lag, window } = this.#running.plan.shutdown;
     this.readiness = "stopping";
     this.#log.event("info", "program.stopping", `stopping: ${reason}`, { lag, window });
+    this.#service.stopping(`stopping: ${reason}`, lag + window);
     // Whoever routes to us sees /readyz turn first and sends nothing more; until then new connections are served.
     if (lag > 0) {
       this.#workers.announceStop();
@@ -501,6 +519,7 @@ class RunningSupervisor implements Supervisor {
     this.#stopReminding();
     this.#drains.close();
     this.#discovery.close();
+    this.#service.close();
     await this.#admin.close();
     this.#sockets.keep([]);
     this.#directory.remove();

@@ -33,6 +33,8 @@ const firstBackoff = 100;
 const longestBackoff = 5_000;
 /** Ms beyond the window for a stopping worker to close its log and exit. */
 const grace = 3_000;
+/** Seconds of silence after which a worker does not count as alive; it beats every second. */
+const lively = 3;
 /** Times that a worker may exit before it ever served until the program gives up starting. */
 const startTries = 3;
 const stopped = "the program was told to stop";
@@ -87,6 +89,11 @@ export class Workers {
   /** What each row does now. */
   get rows(): readonly { readonly pid: number; readonly serving: boolean }[] {
     return this.#rows.map((row) => ({ pid: row.process?.pid ?? 0, serving: row.serving }));
+  }
+
+  /** Whether any of them serves and gave a sign of life in the last seconds. */
+  get alive(): boolean {
+    return this.#rows.some((row) => row.serving && row.silent <= lively);
   }
 
   /** Starts every row; resolves with "" when all serve `first`, or with why that cannot be. */

@@ -15,6 +15,10 @@ const symbols = {
   getsockname: { args: ["i32", "buffer", "buffer"], returns: "i32" },
   socketpair: { args: ["i32", "i32", "i32", "buffer"], returns: "i32" },
   send: { args: ["i32", "buffer", "u64", "i32"], returns: "i64" },
+  recv: { args: ["i32", "buffer", "u64", "i32"], returns: "i64" },
+  dup2: { args: ["i32", "i32"], returns: "i32" },
+  sendto: { args: ["i32", "buffer", "u64", "i32", "buffer", "u32"], returns: "i64" },
+  clock_gettime: { args: ["i32", "buffer"], returns: "i32" },
   sendmsg: { args: ["i32", "buffer", "i32"], returns: "i64" },
   recvmsg: { args: ["i32", "buffer", "i32"], returns: "i64" },
   fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
@@ -157,4 +161,10 @@ export function sendQueue(fd: number): number {
 /** Sends a few bytes past the runtime, as far as they are taken at once: a last plain word on a socket that will be closed. */
 export function sendOnce(fd: number, bytes: Uint8Array): void {
   libc.send(fd, bytes, bytes.length, linux.MSG_DONTWAIT | linux.MSG_NOSIGNAL);
+}
+
+/** Microseconds of the system's monotonic clock, which all its processes share (CLOCK_MONOTONIC). */
+export function monotonicMicroseconds(): bigint {
+  const time = new BigInt64Array(2);
+  return libc.clock_gettime(1, time) < 0 ? 0n : time[0]! * 1_000_000n + time[1]! / 1000n;
 }

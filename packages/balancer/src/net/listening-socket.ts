@@ -4,7 +4,7 @@
 import { lstatSync, unlinkSync } from "node:fs";
 import type { Address } from "./transport.ts";
 import { closeFd, errno, errnoName, libc, linux, systemError, type SystemError } from "./libc.ts";
-import { addressText, encodeAddress, portOf } from "./socket-address.ts";
+import { addressText, encodeAddress, hostOf, portOf } from "./socket-address.ts";
 
 export { closeFd } from "./libc.ts";
 
@@ -123,8 +123,32 @@ function reasonAndNextStep(address: Address, code: string): string {
   }
 }
 
+/** What a descriptor is that somebody else opened. */
+export interface GivenSocket {
+  readonly host: string;
+  readonly port: number;
+  /** Whether others may listen on the same address beside it (SO_REUSEPORT). */
+  readonly shared: boolean;
+}
+
+/** Looks at a descriptor that somebody else opened; a sentence when it is no TCP socket that listens. */
+export function inspectListening(fd: number): GivenSocket | string {
+  const bytes = new Uint8Array(128);
+  if (libc.getsockname(fd, bytes, new Uint32Array([bytes.length])) < 0) return `is ${errnoName(errno())}`;
+  const host = hostOf(bytes);
+  if (host === "") return "is no TCP socket";
+  if (flag(fd, linux.SO_TYPE) !== linux.SOCK_STREAM) return "is no stream socket (ListenStream in systemd's words)";
+  if (flag(fd, linux.SO_ACCEPTCONN) !== 1) return "does not listen";
+  return { host, port: portOf(bytes), shared: flag(fd, linux.SO_REUSEPORT) === 1 };
+}
+
 /** Makes an inherited descriptor one that no program started later gets, and that never waits. */
 export function takeOver(fd: number): void {
   libc.fcntl(fd, linux.F_SETFD, 1);
   libc.fcntl(fd, linux.F_SETFL, libc.fcntl(fd, linux.F_GETFL, 0) | linux.SOCK_NONBLOCK);
+}
+
+function flag(fd: number, option: number): number {
+  const value = new Uint32Array(1);
+  return libc.getsockopt(fd, linux.SOL_SOCKET, option, value, new Uint32Array([4])) < 0 ? -1 : value[0]!;
 }

@@ -47,6 +47,15 @@ export function portOf(bytes: Uint8Array): number {
   return family === linux.AF_INET || family === linux.AF_INET6 ? bytes[2]! * 256 + bytes[3]! : 0;
 }
 
+/** The IP address in a kernel address; "" for other families. IPv6 in its shortest form, without its scope. */
+export function hostOf(bytes: Uint8Array): string {
+  if (bytes[0] === linux.AF_INET) return bytes.subarray(4, 8).join(".");
+  if (bytes[0] !== linux.AF_INET6) return "";
+  const words = Array.from({ length: 8 }, (_, at) => bytes[8 + at * 2]! * 256 + bytes[9 + at * 2]!);
+  // A URL's host is written as RFC 5952 asks.
+  return new URL(`http://[${words.map((word) => word.toString(16)).join(":")}]`).hostname.slice(1, -1);
+}
+
 /** How people write it: 127.0.0.1:80, [::1]:80, or the path. */
 export function addressText(address: Address): string {
   if (address.kind === "unix") return address.path;

@@ -1,4 +1,5 @@
 // `plimsoll run`
+import { takeActivation } from "@plimsoll/balancer/src/control/service/activation.ts";
 import { meetPredecessor, takeOverFrom } from "../take-over.ts";
 import { startAgain } from "../start-again.ts";
 import { configOption, findConfig, readConfig } from "../config-file.ts";
@@ -38,6 +39,7 @@ export const run: CommandSpec<Options> = {
   examples: [["plimsoll run -c site.yaml", "until it is told to stop"]],
   async run({ options, io }) {
     const file = findConfig(io, options.config);
+    const activation = takeActivation(process.env, process.pid);
     const predecessor = meetPredecessor();
     const config = await readConfig(io, file).catch((error: Error) => {
       predecessor?.failed(error.message);
@@ -56,6 +58,7 @@ export const run: CommandSpec<Options> = {
       plan: config.plan,
       log,
       again: startAgain(),
+      activation,
       ...(inherited === null ? {} : { inherited }),
       reloadPlan: async () => {
         const again = await readConfig(io, file);
