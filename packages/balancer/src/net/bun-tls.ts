@@ -234,7 +234,7 @@ export function upgrade(from: BunConnection, host: ConnectionHost, acceptor: Tls
   // Bun hands the encrypted bytes to the plain side, too: nobody looks at them.
   socket.data = deaf;
   if (!beginServer(connection, acceptor)) {
-    host.freed();
+    host.freed(true);
     socket.terminate();
     return;
   }
