@@ -1,5 +1,6 @@
 // Which header names and values may be written, and which fields belong to the balancer alone.
 import type { Misread } from "../base/units.ts";
+import { parseHost } from "./host.ts";
 
 /** RFC 9110 §5.6.2. */
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
@@ -19,7 +20,7 @@ const untouchable: Readonly<Record<string, string>> = {
   upgrade: hop,
   "http2-settings": hop,
   expect: "it is answered or passed on by the exchange itself",
-  host: "it is kept as the client sent it",
+  host: "a request has exactly one; it is the client's unless the route sets another",
 };
 
 /** A header's name in lower case. */
@@ -40,6 +41,24 @@ export function parseEditableName(text: string): string | Misread {
   return reason === undefined
     ? name
     : { reason: `the field ${text} cannot be edited: ${reason}`, hint: "leave it to the balancer" };
+}
+
+/** A name that an edit of requests may set: Host is one of them. */
+export function parseSettableName(text: string): string | Misread {
+  return text.toLowerCase() === "host" ? "host" : parseEditableName(text);
+}
+
+/** What is wrong with a Host that a route sets; null if nothing is. It decides where a request ends up, so no part of it is a client's. */
+export function refuseHostValue(text: string): Misread | null {
+  const hint = "write app.internal or app.internal:8443";
+  if (text.includes("{")) return { reason: "a Host is written out, without placeholders", hint };
+  const [, name = text, port = ""] = /^(.*[^:]|\[.*\]):(\d{1,5})$/.exec(text) ?? [];
+  const host = parseHost(name);
+  if ("reason" in host) return { reason: host.reason, hint };
+  if (host.kind !== "exact" || Number(port) > 65_535) return { reason: "it is not one host and perhaps a port", hint };
+  return host.host === name.toLowerCase()
+    ? null
+    : { reason: "on the wire it is spelled otherwise", hint: `write ${host.host}${port === "" ? "" : `:${port}`}` };
 }
 
 /** A header's value: printable ASCII with spaces and tabs inside. */

@@ -143,6 +143,21 @@ describe("by example", () => {
     expect(sure(lines(), { close: true }).value("connection")).toBe("close");
   });
 
+  test("a Host that the route sets is the only one, whatever the client sent, and the forwarding fields keep the client's", () => {
+    const requestHeaders = { set: [["host", "app.internal:8443"] as const], add: [], remove: [] };
+    const cases = {
+      "GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n": "shop.example",
+      "GET http://shop.example/ HTTP/1.1\r\nhost:  Shop.example:80\r\n\r\n": "Shop.example:80",
+      "GET / HTTP/1.0\r\n\r\n": undefined,
+    };
+    for (const [text, client] of Object.entries(cases)) {
+      const { strict, value } = sure(text, { route: { requestHeaders } });
+      const hosts = strict.headers.filter(([name]) => name.toLowerCase() === "host");
+      expect(hosts.map(([, host]) => host)).toEqual(["app.internal:8443"]);
+      expect(value("x-forwarded-host")).toBe(client);
+    }
+  });
+
   test("an upgrade is asked for only without a body", () => {
     const asked = ["Connection: Upgrade", "Upgrade: websocket"];
     expect(sure(lines(...asked)).value("upgrade")).toBe("websocket");

@@ -116,7 +116,7 @@ export function buildRequestHead(bytes: Uint8Array, head: RequestHead, shape: He
   if (run >= 0) at = copyBytes(to, at, bytes, run, runEnd);
 
   // Ours.
-  if (head.hostIndex < 0) {
+  if (head.hostIndex < 0 && (edits === null || !edits.ownsHost)) {
     at = copyBytes(to, at, hostName, 0, hostName.length);
     if (head.hostEnd > head.hostStart) at = copyBytes(to, at, bytes, head.hostStart, head.hostEnd);
     else {

@@ -118,8 +118,15 @@ export function oneOrMany<T extends z.ZodType>(item: T, least = 0) {
   return schema.register(manyForms, { single: true });
 }
 
-/** A map by names of header fields, which are the same in any case: none may be lost because it stands there twice. */
-export function fieldMap<K extends z.core.$ZodRecordKey, V extends z.ZodType>(name: K, value: V) {
+/**
+ * A map by names of header fields, which are the same in any case: none may be lost because it stands there twice. `refuse` says
+ * what is wrong with the value of one name, given in lower case.
+ */
+export function fieldMap<K extends z.core.$ZodRecordKey, V extends z.ZodType>(
+  name: K,
+  value: V,
+  refuse: (name: string, value: string) => Misread | null = () => null,
+) {
   const schema = z.preprocess(
     (fields, context): unknown => {
       const seen = new Map<string, string>();
@@ -133,6 +140,10 @@ export function fieldMap<K extends z.core.$ZodRecordKey, V extends z.ZodType>(na
           };
           context.addIssue({ code: "custom", message: params.reason, path: [key], params: { ...params, key: true } });
         }
+        const text = (fields as Record<string, unknown>)[key];
+        const params = typeof text === "string" ? refuse(key.toLowerCase(), text) : null;
+        if (params !== null)
+          context.addIssue({ code: "custom", message: params.reason, path: [key], params: { ...params } });
       }
       return fields;
     },

@@ -1,6 +1,12 @@
 // One route: what it matches, what it does, and what it changes on the way.
 import { z } from "zod";
-import { parseContentType, parseEditableName, parseHeaderValue } from "../header-rules.ts";
+import {
+  parseContentType,
+  parseEditableName,
+  parseHeaderValue,
+  parseSettableName,
+  refuseHostValue,
+} from "../header-rules.ts";
 import { refusePath } from "../path-pattern.ts";
 import { parseRegex } from "../regex-guard.ts";
 import { routeDeclaredSchema } from "./declared.ts";
@@ -14,17 +20,29 @@ const editableName = written(
   { noun: "a header name", hint: "letters, digits and - without spaces: x-request-id" },
   parseEditableName,
 );
+const settableName = written(
+  { noun: "a header name", hint: "letters, digits and - without spaces: x-request-id" },
+  parseSettableName,
+);
 const headerValue = written(
   { noun: "a header's value", hint: "write a text; digits, true and false need quotes to be one" },
   parseHeaderValue,
 );
 
-const headerEdits = (whose: string) =>
+/** Host is set in requests only, and only written out: by it an endpoint decides what is asked for. */
+const requestFields = fieldMap(settableName, headerValue, (name, value) =>
+  name === "host" ? refuseHostValue(value) : null,
+).describe(
+  "Fields to set; what stood there under that name is replaced. `host` is what the endpoint gets as Host, if it wants to be called by a name of its own; X-Forwarded-Host keeps the client's.",
+);
+const answerFields = fieldMap(editableName, headerValue).describe(
+  "Fields to set; what stood there under that name is replaced.",
+);
+
+const headerEdits = (whose: string, set: typeof requestFields) =>
   z
     .strictObject({
-      set: fieldMap(editableName, headerValue)
-        .describe("Fields to set; what stood there under that name is replaced.")
-        .optional(),
+      set: set.optional(),
       add: fieldMap(editableName, headerValue).describe("Fields to add to those of the same name.").optional(),
       remove: oneOrMany(editableName).describe("Fields to remove.").optional(),
     })
@@ -136,8 +154,8 @@ export const routeSchema = z
     rewrite: rewriteSchema.optional(),
     headers: z
       .strictObject({
-        request: headerEdits("request on its way to the endpoint"),
-        answer: headerEdits("answer on its way to the client"),
+        request: headerEdits("request on its way to the endpoint", requestFields),
+        answer: headerEdits("answer on its way to the client", answerFields),
       })
       .describe("Edits of header fields. Those that frame a message or belong to one connection cannot be edited.")
       .optional(),

@@ -72,6 +72,8 @@ export class HeaderEdits {
   readonly room: number;
   /** Whether X-Request-Id is the operator's affair: then we write none. */
   readonly ownsRequestId: boolean;
+  /** Whether Host is the operator's. */
+  readonly ownsHost: boolean;
   readonly #removal: Removal;
   readonly #parts: readonly Part[];
   /** Whether something but a request id is still to be filled in. */
@@ -81,6 +83,7 @@ export class HeaderEdits {
   constructor(removal: Removal, parts: readonly Part[]) {
     this.#removal = removal;
     this.ownsRequestId = removal.hasName("x-request-id");
+    this.ownsHost = removal.hasName("host");
     this.#parts = parts;
     this.#open = parts.some((part) => typeof part === "string" && part !== "requestId");
     this.#wantsId = parts.includes("requestId");
