@@ -168,7 +168,7 @@ function isPure(node: SyntaxNode): boolean {
     named.every(
       (one) =>
         one["importKind"] === "type" ||
-        /^(isIP(v[46])?|createHmac|X509Certificate|createPrivateKey)$/.test(importedName(one)),
+        /^(isIP(v[46])?|createHash|createHmac|X509Certificate|createPrivateKey)$/.test(importedName(one)),
     )
   );
 }

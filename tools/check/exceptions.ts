@@ -91,6 +91,11 @@ export const exceptions: readonly Exception[] = [
   },
   {
     rule: "no-slow-sockets",
+    file: "packages/balancer/src/control/acme/ca-requests.ts",
+    because: "a few requests to an authority every two months, in the supervisor",
+  },
+  {
+    rule: "no-slow-sockets",
     file: "packages/balancer/src/net/tls-handshake.ts",
     because: "a probe's handshake every few seconds, in the supervisor; no request passes through it",
   },

@@ -13,6 +13,8 @@ export const packages: Readonly<Record<string, string>> = {
   hey: "hey",
   nginx: "nginx",
   openssl: "openssl",
+  pebble: "pebble",
+  "pebble-challtestsrv": "pebble",
   psql: "postgresql-client",
   python3: "python3",
   "redis-server": "redis-server",

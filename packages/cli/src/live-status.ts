@@ -28,6 +28,22 @@ export function renderStatus(status: Status): string {
       ...status.listeners.map((each) => [each.name, showHostPort(each), each.openConnections, each.requests]),
     ]),
   ];
+  // Absent in what an older program tells.
+  if ((status.certificates ?? []).length > 0) {
+    lines.push(
+      "",
+      ...table([
+        ["CERTIFICATE", "STATE", "UNTIL", "NEXT", "REASON"],
+        ...status.certificates.map((each) => [
+          each.names.join(", "),
+          each.state,
+          each.notAfter === 0 ? "-" : day(each.notAfter),
+          each.next === 0 ? "now" : day(each.next),
+          each.problem,
+        ]),
+      ]),
+    );
+  }
   for (const pool of status.pools) {
     lines.push(
       "",
@@ -120,6 +136,11 @@ function windowNote({ configured, window, longestSeen }: DrainWindow): string {
   const seen =
     longestSeen === 0 ? "no request seen yet" : `longest request seen ${formatDuration(Math.ceil(longestSeen))}`;
   return `${configured === "auto" ? "auto: " : ""}${formatDuration(window)}; ${seen}`;
+}
+
+/** "2026-11-27 23:02". */
+function day(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 16).replace("T", " ");
 }
 
 /** Whole seconds of a time in ms, as the configuration writes them. */

@@ -49,8 +49,10 @@ export function readCertificates(
     const pairs = read.filter((pair) => pair !== null);
     listeners.set(name, pairs);
     findings.push(...findTwins(read, path));
-    if (written.length > 0 && pairs.length === written.length) {
-      findings.push(...findUncovered(listener, pairs, ["listeners", name]));
+    const ordered = listener.tls?.acme ?? [];
+    if (written.length + ordered.length > 0 && pairs.length === written.length) {
+      const names = [...pairs.flatMap(({ facts }) => facts.names), ...ordered];
+      findings.push(...findUncovered(listener, names, ["listeners", name]));
     }
   }
   const pools = new Map<string, PoolCertificates>();
@@ -169,8 +171,7 @@ function findTwins(pairs: readonly (KeyPair | null)[], path: Path): Finding[] {
 }
 
 /** Hosts that routes ask for and that no certificate holds: clients would be shown another one and give up. */
-function findUncovered({ routes }: ListenerConfig, pairs: readonly KeyPair[], path: Path): Finding[] {
-  const names = pairs.flatMap(({ facts }) => facts.names);
+function findUncovered({ routes }: ListenerConfig, names: readonly string[], path: Path): Finding[] {
   return routes.flatMap((route, index) => {
     const host = route.match?.host;
     if (host === undefined || host.kind === "any") return [];

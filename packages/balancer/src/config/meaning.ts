@@ -3,6 +3,7 @@
 import { checkAddresses } from "./meaning/addresses.ts";
 import { checkHierarchy } from "./meaning/hierarchy.ts";
 import { checkLayers } from "./meaning/layers.ts";
+import { checkIssuing } from "./meaning/issuing.ts";
 import type { Meant } from "./meaning/meant.ts";
 import { checkPools } from "./meaning/pools.ts";
 import { checkProxyProtocol } from "./meaning/proxy-protocol.ts";
@@ -16,6 +17,7 @@ type Check = (meant: Meant) => Finding[];
 
 const checks: readonly Check[] = [
   checkAddresses,
+  checkIssuing,
   checkPools,
   checkProxyProtocol,
   checkRoutes,

@@ -1,5 +1,6 @@
 // Listeners, and the whole: from what was written to what is planned.
 import type { ListenerPlan } from "../proxy/plan.ts";
+import { planAcme } from "./acme.ts";
 import type { ErrorPages } from "./error-pages.ts";
 import type { Plan } from "./plan.ts";
 import { planPool } from "./plan-pools.ts";
@@ -24,6 +25,7 @@ export function planConfig(
       planListener(name, listener, config, pages, original),
     ),
     pools: Object.entries(config.pools).map(([name, pool]) => planPool(name, pool, within)),
+    acme: planAcme(config, within),
     admin: config.admin.address,
     log: { access: access === "none" || access === "stdout" ? access : within(access), format },
     workers: config.workers === "auto" ? 0 : config.workers,

@@ -1,5 +1,6 @@
 // The Plan: what the whole program is told to be. Made from text by load.ts, completed with slots by control/, sent to
 // every worker as JSON.
+import type { AcmePlan } from "./acme.ts";
 import type { PoolPlan } from "../pool/plan.ts";
 import type { ListenerPlan } from "../proxy/plan.ts";
 
@@ -32,6 +33,8 @@ export interface LogPlan {
 export interface Plan {
   readonly listeners: readonly ListenerPlan[];
   readonly pools: readonly PoolSource[];
+  /** null = no certificate is ordered. */
+  readonly acme: AcmePlan | null;
   /** null = no admin listener. */
   readonly admin: { readonly host: string; readonly port: number } | null;
   readonly log: LogPlan;

@@ -26,6 +26,8 @@ export function describeChanges(from: EnginePlan, to: EnginePlan): string[] {
       lines.push(`${name}: endpoint ${id} changed`);
     });
   });
+  const [before, after] = [from.challenges ?? [], to.challenges ?? []];
+  if (!same(before, after)) lines.push(`acme: ${after.length === 0 ? "no challenge is" : "challenges are"} answered`);
   return lines;
 }
 

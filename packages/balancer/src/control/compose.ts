@@ -1,5 +1,5 @@
-// Plan + what names resolve to + what was set at run time = what the engine runs. Pure: the one place where the three
-// meet, so that a reload, a DNS answer and `up`'s instances all take the same path.
+// Plan + what names resolve to + what was set at run time + what an authority issued = what the engine runs. Pure: the one
+// place where they meet, so that a reload, a DNS answer, `up`'s instances and a certificate all take the same path.
 import type { NamePlan, Plan } from "../config/plan.ts";
 import type { EndpointPlan } from "../pool/plan.ts";
 import type { EnginePlan } from "../proxy/assemble.ts";
@@ -20,6 +20,13 @@ export type Answers = ReadonlyMap<string, readonly ResolvedAddress[]>;
 /** Endpoints set at run time, by pool: they replace what the plan says. */
 export type Replacements = ReadonlyMap<string, readonly EndpointPlan[]>;
 
+/** What was ordered from an authority, and what it must find meanwhile. */
+export interface Issued {
+  readonly challenges: readonly (readonly [token: string, body: string])[];
+}
+
+const nothingIssued: Issued = { challenges: [] };
+
 /** Every name of a plan, each once. */
 export function namesOf(plan: Plan): NamePlan[] {
   const names = new Map<string, NamePlan>();
@@ -28,8 +35,15 @@ export function namesOf(plan: Plan): NamePlan[] {
 }
 
 /** The plan with every name replaced by the endpoints it stands for; a name without an answer stands for none. */
-export function compose(plan: Plan, answers: Answers, replacements: Replacements): EnginePlan {
+export function compose(
+  plan: Plan,
+  answers: Answers,
+  replacements: Replacements,
+  issued: Issued = nothingIssued,
+): EnginePlan {
+  const { challenges } = issued;
   return {
+    ...(challenges.length > 0 && { challenges }),
     listeners: plan.listeners,
     pools: plan.pools.map(({ pool, names }) => {
       const replaced = replacements.get(pool.name);

@@ -8,7 +8,7 @@ import type { EndpointPlan } from "../pool/plan.ts";
 import type { EnginePlan } from "../proxy/assemble.ts";
 import type { AdminDoor } from "./admin-door.ts";
 import { describeChanges } from "./changes.ts";
-import { compose, namesOf, type Answers } from "./compose.ts";
+import { compose, namesOf, type Answers, type Issued } from "./compose.ts";
 import type { EndpointStates } from "./endpoint-states.ts";
 import type { SlotClaim, Slots } from "./slots.ts";
 import type { ListeningSockets, SocketSet } from "./sockets.ts";
@@ -40,6 +40,12 @@ export interface Names {
   watch(names: ReturnType<typeof namesOf>, patience: number): Promise<void>;
 }
 
+/** Whoever orders certificates. */
+export interface Issuer extends Issued {
+  /** Has something for every order of a plan that may run soon. */
+  prepare(plan: Plan["acme"]): Promise<void>;
+}
+
 export interface RunningPlanNeeds {
   readonly clock: Clock;
   readonly log: Log;
@@ -48,6 +54,7 @@ export interface RunningPlanNeeds {
   readonly states: EndpointStates;
   readonly prober: Prober;
   readonly names: Names;
+  readonly issuer: Issuer;
   readonly workers: Workers;
   readonly admin: AdminDoor;
   /** Called with the first plan before any state is applied: what the program took over goes into it. */
@@ -97,8 +104,8 @@ export class RunningPlan {
   }
 
   async #begin(): Promise<string> {
-    const { names, states, prober, workers, clock } = this.#needs;
-    await names.watch(namesOf(this.plan), namePatience);
+    const { names, issuer, states, prober, workers, clock } = this.#needs;
+    await Promise.all([names.watch(namesOf(this.plan), namePatience), issuer.prepare(this.plan.acme)]);
     const attempt = this.#attempt(this.plan);
     if ("problem" in attempt) return attempt.problem;
     attempt.claim.commit(clock.now());
@@ -116,8 +123,9 @@ export class RunningPlan {
     return this.#enqueue(async () => {
       const plan = await load();
       if ("problems" in plan) return { ok: false, problems: plan.problems };
-      const { names } = this.#needs;
-      await names.watch([...namesOf(this.plan), ...namesOf(plan)], namePatience);
+      const { names, issuer } = this.#needs;
+      const watched = names.watch([...namesOf(this.plan), ...namesOf(plan)], namePatience);
+      await Promise.all([watched, issuer.prepare(plan.acme)]);
       const result = await this.#apply(plan, why);
       void names.watch(namesOf(this.plan), 0);
       return result;
@@ -210,8 +218,8 @@ export class RunningPlan {
 
   /** Tries what can fail outside the workers. */
   #attempt(plan: Plan): Attempt | { readonly problem: string } {
-    const { slots, sockets, admin, names, clock } = this.#needs;
-    const claim = slots.claim(compose(plan, names.answers, this.#replacements), clock.now());
+    const { slots, sockets, admin, names, issuer, clock } = this.#needs;
+    const claim = slots.claim(compose(plan, names.answers, this.#replacements, issuer), clock.now());
     if ("problem" in claim) return claim;
     const opening = sockets.open(claim.plan.listeners);
     if ("problem" in opening) return opening;

@@ -55,6 +55,7 @@ export class Slots {
       if (claim.problem !== "") return { problem: claim.problem };
     }
     const slotted: EnginePlan = {
+      ...plan,
       listeners: plan.listeners.map((one): ListenerPlan => ({ ...one, slot: listeners.slot(one.name) })),
       pools: plan.pools.map((one): PoolPlan => ({
         ...one,

@@ -6,6 +6,7 @@ import { drainWindow, type DrainWindow } from "./drain-window.ts";
 import type { DrainFacts, Drains, LeavingFacts } from "./drains.ts";
 import type { Ejection } from "../pool/outlier/watch.ts";
 import { shareAt } from "../pool/slow-start.ts";
+import type { OrderStatus } from "./acme/order-state.ts";
 import type { EndpointStates } from "./endpoint-states.ts";
 import { ladderStatus, type LadderStatus } from "./ladder-status.ts";
 import type { Outliers } from "./outliers.ts";
@@ -103,6 +104,8 @@ export interface Status {
     readonly problem: string;
     readonly from: { readonly pid: number; readonly version: string } | null;
   } | null;
+  /** Those that are ordered from an authority. */
+  readonly certificates: readonly OrderStatus[];
   readonly lastReload: { readonly at: number; readonly ok: boolean; readonly problems: readonly string[] } | null;
 }
 

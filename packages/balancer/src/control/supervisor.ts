@@ -13,6 +13,8 @@ import { SharedTable, WorkerCell } from "../observe/table.ts";
 import type { EndpointPlan } from "../pool/plan.ts";
 import { makeProbes } from "../pool/probe/table.ts";
 import type { EnginePlan } from "../proxy/assemble.ts";
+import { createAcme } from "./acme/create.ts";
+import type { AcmeManager } from "./acme/manager.ts";
 import { AdminDoor, type AdminListener } from "./admin-door.ts";
 import { limitProblem, raiseLimit, slotUse, tableShape, workerCount } from "./capacity.ts";
 import { Drains } from "./drains.ts";
@@ -146,6 +148,7 @@ class RunningSupervisor implements Supervisor {
   readonly #probes: Probes;
   readonly #outliers: Outliers;
   readonly #discovery: Discovery;
+  readonly #acme: AcmeManager;
   readonly #workers: Workers;
   readonly #admin: AdminDoor;
   readonly #running: RunningPlan;
@@ -215,6 +218,7 @@ class RunningSupervisor implements Supervisor {
       onChange: () => void this.#namesChanged(),
       ...(given === undefined ? {} : { answers: new Map(Object.entries(given.carried.names)) }),
     });
+    this.#acme = createAcme(log, options.version, (why) => this.#running.refresh(why));
     this.#admin = new AdminDoor(
       openAdmin === undefined ? null : (address, beside) => openAdmin(address, this, beside),
       given?.admin,
@@ -237,6 +241,7 @@ class RunningSupervisor implements Supervisor {
       states: this.#states,
       prober: this.#probes,
       names: this.#discovery,
+      issuer: this.#acme,
       workers: this.#workers,
       admin: this.#admin,
       adopt: (engine) => {
@@ -286,6 +291,7 @@ class RunningSupervisor implements Supervisor {
       this.#log.event("warn", "sockets.unused", problem);
     await this.#takeOver();
     this.#outliers.start();
+    this.#acme.apply(this.#running.plan.acme);
     this.#stopReminding = every(1_000, () => this.#states.remind());
     this.#tellRunning();
     this.#log.event("info", "program.ready", this.#serving(), { workers: this.#workers.rows.length });
@@ -310,6 +316,7 @@ class RunningSupervisor implements Supervisor {
     if (result.ok) {
       this.#reloads.applied++;
       this.#reloads.lastApplied = at;
+      this.#acme.apply(this.#running.plan.acme);
       this.#tellRunning();
       if (result.changes.length === 0) this.#log.event("info", "config.unchanged", "reload: nothing has changed");
     } else {
@@ -426,6 +433,7 @@ class RunningSupervisor implements Supervisor {
         systemClock.wall(),
       ),
       leaving: this.#drains.leaving(),
+      certificates: this.#acme.status(),
       lastReload: this.#lastReload,
       lastUpgrade: this.#lastUpgrade,
     };
@@ -442,6 +450,7 @@ class RunningSupervisor implements Supervisor {
       pools,
       workers: { serving: this.#workers.rows.map((row) => row.serving), restarts: this.#workers.restarts },
       reloads: this.#reloads,
+      acme: { ...this.#acme.counts, certificates: this.#acme.status() },
     });
   }
 
@@ -481,6 +490,8 @@ class RunningSupervisor implements Supervisor {
 
   async #stopInOrder(reason: string): Promise<void> {
     const { lag, window } = this.#running.plan.shutdown;
+    // What is under way is given up, rather than counted as refused by whoever stops.
+    void this.#acme.close();
     this.readiness = "stopping";
     this.#log.event("info", "program.stopping", `stopping: ${reason}`, { lag, window });
     this.#service.stopping(`stopping: ${reason}`, lag + window);
@@ -520,6 +531,7 @@ class RunningSupervisor implements Supervisor {
     this.#drains.close();
     this.#discovery.close();
     this.#service.close();
+    await this.#acme.close();
     await this.#admin.close();
     this.#sockets.keep([]);
     this.#directory.remove();

@@ -38,6 +38,17 @@ export interface MetricsView {
     /** Whether the last attempt was applied. */
     readonly lastOk: boolean;
   };
+  /** What is ordered from an authority. Times in wall-clock ms. */
+  readonly acme?: {
+    readonly issued: number;
+    readonly failed: number;
+    readonly certificates: readonly {
+      readonly names: readonly string[];
+      /** 0 = there is none yet. */
+      readonly notAfter: number;
+      readonly failures: number;
+    }[];
+  };
 }
 
 /** The content type that goes with `renderMetrics`. */
@@ -50,6 +61,7 @@ type Type = "counter" | "gauge" | "histogram";
 export function renderMetrics(view: MetricsView): string {
   const page = new Page();
   program(page, view);
+  if (view.acme !== undefined && view.acme.certificates.length > 0) certificates(page, view.acme);
   workers(page, view);
   listeners(page, view);
   pools(page, view);
@@ -89,6 +101,23 @@ function program(page: Page, view: MetricsView): void {
     "When the running configuration was applied.",
     view.reloads.lastApplied / 1000,
   );
+}
+
+function certificates(page: Page, { issued, failed, certificates }: NonNullable<MetricsView["acme"]>): void {
+  page.family("plimsoll_acme_orders_total", "counter", "Certificates ordered from an authority, by their result.");
+  page.sample("plimsoll_acme_orders_total", [["result", "issued"]], issued);
+  page.sample("plimsoll_acme_orders_total", [["result", "failed"]], failed);
+  const label = (names: readonly string[]): Labels => [["names", names.join(",")]];
+  page.family(
+    "plimsoll_acme_certificate_expiry_seconds",
+    "gauge",
+    "When the certificate ends; 0 while there is none and a self-signed one is shown.",
+  );
+  for (const { names, notAfter } of certificates) {
+    page.sample("plimsoll_acme_certificate_expiry_seconds", label(names), notAfter / 1000);
+  }
+  page.family("plimsoll_acme_failures", "gauge", "Tries in a row that brought no certificate.");
+  for (const { names, failures } of certificates) page.sample("plimsoll_acme_failures", label(names), failures);
 }
 
 function workers(page: Page, { table, workers: state }: MetricsView): void {

@@ -5,6 +5,7 @@ import type { Random } from "../base/random.ts";
 import type { PoolPlan } from "../pool/plan.ts";
 import { buildPools, type PoolContext } from "../pool/assemble.ts";
 import type { Pool } from "../pool/pool.ts";
+import { foldChallenges } from "./challenges.ts";
 import { deadlineField } from "./deadline.ts";
 import { compileErrorPages } from "./error-pages.ts";
 import type { Destination, FoldedRoute } from "./folded-route.ts";
@@ -19,6 +20,8 @@ import { stickySplit } from "./stickiness.ts";
 export interface EnginePlan {
   readonly listeners: readonly ListenerPlan[];
   readonly pools: readonly PoolPlan[];
+  /** Tokens that an authority will ask for below /.well-known/acme-challenge/, and what to answer (RFC 8555 §8.3). */
+  readonly challenges?: readonly (readonly [token: string, body: string])[];
 }
 
 /** What a worker runs. */
@@ -31,11 +34,18 @@ export interface Snapshot {
 export function assemble(plan: EnginePlan, previous: Snapshot | null, context: PoolContext): Snapshot {
   const pools = buildPools(plan.pools, previous?.pools ?? null, context);
   const listeners = new Map<string, ListenerSnapshot>();
-  for (const listener of plan.listeners) listeners.set(listener.name, foldListener(listener, pools, context.random));
+  const challenges = foldChallenges(plan.challenges);
+  for (const listener of plan.listeners) {
+    listeners.set(listener.name, { ...foldListener(listener, pools, context.random), challenges });
+  }
   return { pools, listeners };
 }
 
-function foldListener(plan: ListenerPlan, pools: ReadonlyMap<string, Pool>, random: Random): ListenerSnapshot {
+function foldListener(
+  plan: ListenerPlan,
+  pools: ReadonlyMap<string, Pool>,
+  random: Random,
+): Omit<ListenerSnapshot, "challenges"> {
   const trusted = plan.trustedProxies.map((cidr) => parseCidr(cidr)).filter((cidr) => cidr !== null);
   const { headBytes, targetBytes, fieldBytes, fields } = plan.limits;
   return {

@@ -128,6 +128,11 @@ export class Exchange implements TryOwner {
       this.#answerAlone(null, this.#state.closing && !this.#state.replaced ? stoppingAnswer : readyAnswer);
       return;
     }
+    const challenge = listener.challenges === null ? undefined : listener.challenges.get(request.path());
+    if (challenge !== undefined) {
+      this.#answerAlone(null, challenge);
+      return;
+    }
     const { only } = listener.table;
     const index = only >= 0 ? only : listener.table.match(request);
     const route = index < 0 ? undefined : listener.routes[index];

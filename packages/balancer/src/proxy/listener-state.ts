@@ -4,6 +4,7 @@ import type { Listener } from "../net/transport.ts";
 import type { Occupant } from "../pool/occupants.ts";
 import type { CidrSet } from "../base/cidr.ts";
 import type { HeadLimits } from "@plimsoll/wire/http1";
+import type { Challenges } from "./challenges.ts";
 import type { ErrorPages } from "./error-pages.ts";
 import type { FoldedRoute } from "./folded-route.ts";
 import type { ListenerPlan } from "./plan.ts";
@@ -18,6 +19,8 @@ export interface ListenerSnapshot {
   /** Whose forwarding fields are believed; null = nobody's. */
   readonly trusted: CidrSet | null;
   readonly errorPages: ErrorPages;
+  /** Answers for an authority that looks whether a name is ours, by path; null nearly always. */
+  readonly challenges: Challenges | null;
 }
 
 /** What a listener needs of its open connections: to find them, and to end them. */

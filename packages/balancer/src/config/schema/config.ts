@@ -1,5 +1,6 @@
 // The whole configuration. Everything else (types, defaults, checks, docs/config.md, the JSON Schema) is read off here.
 import { z } from "zod";
+import { acmeSchema } from "./issuing.ts";
 import { adminSchema, shutdownSchema, workersSchema } from "./admin.ts";
 import { written } from "./leaf.ts";
 import { listenerSchema } from "./listeners.ts";
@@ -16,6 +17,7 @@ const name = written({ noun: "a name", hint: "letters, digits, . - and _" }, (ke
 export const configSchema = z.strictObject({
   listeners: z.record(name, listenerSchema).describe("Where clients are accepted, by name."),
   pools: z.record(name, poolSchema).default({}).describe("The applications, by name."),
+  acme: acmeSchema.optional(),
   admin: adminSchema,
   log: logSchema,
   workers: workersSchema,

@@ -1,0 +1,150 @@
+// One certificate from an authority, from the account to the chain: what RFC 8555 §7.4 has in steps, by acme-client.
+import * as acme from "acme-client";
+import { readCertificate } from "../../config/certificate/read.ts";
+import type { AcmePlan } from "../../config/acme.ts";
+import { CaRequests, type CaReach } from "./ca-requests.ts";
+import type { StoredPair } from "./storage.ts";
+
+/** One thing that the authority will look for. */
+export interface Challenge {
+  readonly kind: "http-01" | "dns-01";
+  /** The name that is proved, without "*.". */
+  readonly name: string;
+  readonly token: string;
+  /** What must be found: the body of http-01, the TXT record of dns-01. */
+  readonly answer: string;
+}
+
+/** Whoever makes challenges findable. */
+export interface Solver {
+  /** Resolves when it can be found from everywhere; rejects with why it cannot. */
+  present(challenge: Challenge): Promise<void>;
+  /** Never rejects. */
+  cleanup(challenge: Challenge): Promise<void>;
+}
+
+export interface ObtainOptions {
+  readonly plan: Pick<AcmePlan, "directory" | "email" | "challenge" | "externalAccount">;
+  readonly names: readonly string[];
+  /** PEM. */
+  readonly accountKey: string;
+  readonly reach: CaReach;
+  readonly solver: Solver;
+  /** Ms between two looks at what the authority is still busy with. */
+  readonly poll: number;
+  readonly signal: AbortSignal;
+}
+
+/** Why there is no certificate, for people, and how long the authority wants to be left alone. */
+export class ObtainError extends Error {
+  override readonly name = "ObtainError";
+  readonly retryAfter: number;
+
+  constructor(message: string, retryAfter: number) {
+    super(message);
+    this.retryAfter = retryAfter;
+  }
+}
+
+/** Rate limits that do not say how long are those of an hour. */
+const limitedFor = 60 * 60_000;
+/** Looks at what the authority is busy with. */
+const looks = 40;
+
+export async function newAccountKey(): Promise<string> {
+  return (await acme.crypto.createPrivateEcdsaKey("P-256")).toString();
+}
+
+/** Orders it. Rejects with an ObtainError; what was presented is cleaned up in any case. */
+export async function obtain(options: ObtainOptions): Promise<StoredPair> {
+  const { plan, names, reach, signal } = options;
+  const requests = new CaRequests(reach, signal);
+  // One program orders one certificate at a time, so the library's single way to the network is ours for that time.
+  acme.axios.defaults.adapter = requests.adapter as never;
+  try {
+    const pair = await order(options);
+    const { facts, findings } = readCertificate(pair.cert, pair.key, reach.wall());
+    const missing = facts === null ? [] : names.filter((name) => !facts.names.includes(name));
+    if (facts === null) throw new Error(`what ${plan.directory} issued cannot be used: ${findings[0]?.message ?? ""}`);
+    if (missing.length > 0) throw new Error(`what ${plan.directory} issued does not hold ${missing.join(", ")}`);
+    return pair;
+  } catch (error) {
+    const { limited, retryAfter } = requests;
+    throw new ObtainError(
+      oneLine(error),
+      limited ? Math.max(retryAfter, retryAfter === 0 ? limitedFor : 0) : retryAfter,
+    );
+  }
+}
+
+async function order({ plan, names, accountKey, solver, poll, signal }: ObtainOptions): Promise<StoredPair> {
+  const { externalAccount } = plan;
+  const client = new acme.Client({
+    directoryUrl: plan.directory,
+    accountKey,
+    backoffAttempts: looks,
+    backoffMin: poll,
+    backoffMax: Math.min(10_000, poll * 8),
+    ...(externalAccount !== null && {
+      externalAccountBinding: { kid: externalAccount.keyId, hmacKey: externalAccount.secret },
+    }),
+  });
+  await client.createAccount({
+    termsOfServiceAgreed: true,
+    ...(plan.email !== "" && { contact: [`mailto:${plan.email}`] }),
+  });
+  const ordered = await client.createOrder({ identifiers: names.map((value) => ({ type: "dns", value })) });
+  for (const authorization of await client.getAuthorizations(ordered)) {
+    if (signal.aborted) throw new Error("the program is stopping");
+    await prove(client, authorization, plan.challenge, solver);
+  }
+  const [key, request] = await acme.crypto.createCsr(
+    { altNames: [...names] },
+    await acme.crypto.createPrivateEcdsaKey("P-256"),
+  );
+  const cert = await client.getCertificate(await client.finalizeOrder(ordered, request));
+  return { cert, key: key.toString() };
+}
+
+async function prove(
+  client: acme.Client,
+  authorization: acme.Authorization,
+  kind: Challenge["kind"],
+  solver: Solver,
+): Promise<void> {
+  // Proved not long ago, and still believed (RFC 8555 §7.1.4).
+  if (authorization.status === "valid") return;
+  const name = authorization.identifier.value;
+  const offered = authorization.challenges.find(({ type }) => type === kind);
+  if (offered === undefined) {
+    const kinds = authorization.challenges.map(({ type }) => type).join(", ");
+    throw new Error(`for ${name} the authority offers ${kinds === "" ? "nothing" : kinds}, not ${kind}`);
+  }
+  const challenge: Challenge = {
+    kind,
+    name,
+    token: offered.token,
+    answer: await client.getChallengeKeyAuthorization(offered),
+  };
+  // RFC 8555 §8.3: base64url; it becomes part of a path that we answer.
+  if (!/^[\w-]{16,256}$/.test(challenge.token)) throw new Error(`for ${name} the authority sends a token that is none`);
+  try {
+    await solver.present(challenge);
+    await client.completeChallenge(offered);
+    await client.waitForValidStatus(offered);
+  } catch (error) {
+    throw new Error(`${name}: ${oneLine(error)}`);
+  } finally {
+    await solver.cleanup(challenge);
+  }
+}
+
+/** What the authority says is for our log, whatever bytes it consists of. */
+function oneLine(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  const line = text
+    .replaceAll(/[\s\u0000-\u001f\u007f-\u009f]+/g, " ")
+    .trim()
+    .replace(/\.$/, "");
+  return line.length > 400 ? `${line.slice(0, 397)}...` : line;
+}
