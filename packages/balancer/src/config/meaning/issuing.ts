@@ -77,7 +77,10 @@ export function checkIssuing({ config, plan }: Meant): Finding[] {
 }
 
 function hasPlainPort(listeners: Meant["plan"]["listeners"], config: Meant["config"]): boolean {
-  return listeners.some(({ name, address }) => address.port === 80 && config.listeners[name]?.tls === undefined);
+  return listeners.some(
+    ({ name, address, protocol }) =>
+      address.port === 80 && protocol === "http" && config.listeners[name]?.tls === undefined,
+  );
 }
 
 function checkNames(names: readonly string[], path: Path, challenge: string, isPublic: boolean): Finding[] {
