@@ -16,7 +16,7 @@ const alone = new Set(["kit"]);
 const folderLines: Record<string, readonly (readonly string[])[]> = {
   "packages/balancer/src": [["base"], ["observe"], ["net"], ["pool"], ["proxy"], ["config"], ["control"], ["admin"]],
   "packages/balancer/src/pool": [["balance", "probe", "stick"]],
-  "packages/balancer/src/proxy": [["route"], ["steps"], ["fixtures"], ["layer4"]],
+  "packages/balancer/src/proxy": [["route"], ["steps"], ["fixtures"], ["layer4"], ["datagrams"]],
   "packages/balancer/src/control": [["certificate"], ["discovery", "app", "acme", "service"], ["handover"]],
 };
 

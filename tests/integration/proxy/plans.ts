@@ -108,6 +108,7 @@ function listenerPlan(options: ListenerOptions, routes: readonly RoutePlan[]): L
     protocol: "http",
     trustedProxies: [],
     proxyProtocol: "off",
+    udp: { idle: 60_000, maxFlows: 10_000, answers: 0, amplification: 0 },
     underscores: "drop",
     readyPath: "",
     errorPages: [],

@@ -339,6 +339,21 @@ export const faults = {
     "Nothing passed through the tunnel for too long.",
     "tunnel",
   ),
+  // Flows of datagrams.
+  "endpoint-left": kind(
+    "self",
+    "never",
+    0,
+    "destination_unavailable",
+    "The endpoint of this flow is not usable any more; its client's next datagram goes to another.",
+  ),
+  "flow-evicted": kind(
+    "self",
+    "never",
+    0,
+    "connection_limit_reached",
+    "There were as many flows as are allowed, and of all of them this one had been silent longest.",
+  ),
   // Ours.
   draining: kind("self", "never", 503, "destination_unavailable", "The balancer is shutting down."),
   "drain-window-over": kind(

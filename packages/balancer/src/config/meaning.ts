@@ -1,6 +1,7 @@
 // What the schema cannot see: whether the parts of a configuration fit together. One file for each kind of part, one
 // line for each here.
 import { checkAddresses } from "./meaning/addresses.ts";
+import { checkDatagrams } from "./meaning/datagrams.ts";
 import { checkHierarchy } from "./meaning/hierarchy.ts";
 import { checkLayers } from "./meaning/layers.ts";
 import { checkIssuing } from "./meaning/issuing.ts";
@@ -20,6 +21,7 @@ const checks: readonly Check[] = [
   checkIssuing,
   checkPools,
   checkProxyProtocol,
+  checkDatagrams,
   checkRoutes,
   checkLayers,
   checkRetries,

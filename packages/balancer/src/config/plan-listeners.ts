@@ -40,7 +40,7 @@ function planListener(
   pages: ErrorPages,
   original: (path: Path) => Path,
 ): ListenerPlan {
-  const { address, protocol, trustedProxies, proxyProtocol, timeouts, limits, underscores } = listener;
+  const { address, protocol, trustedProxies, proxyProtocol, timeouts, limits, udp, underscores } = listener;
   return {
     slot: -1,
     name,
@@ -50,6 +50,7 @@ function planListener(
     proxyProtocol,
     timeouts,
     limits: planLimits(limits),
+    udp,
     underscores,
     readyPath: listener.readyPath ?? "",
     errorPages: pages.get(name) ?? [],

@@ -1,7 +1,7 @@
 // The supervisor's listening sockets: one for each worker and listener, on the same address (SO_REUSEPORT), so that the
 // kernel spreads connections evenly and a worker that dies leaves its queue for the one that replaces it. Some may have been
 // opened by somebody else: by the program that this one takes over from, or by systemd.
-import { closeFd, openListeningSocket } from "../net/listening-socket.ts";
+import { closeFd, isDatagramSocket, openListeningSocket } from "../net/listening-socket.ts";
 import { duplicate } from "../net/libc.ts";
 import type { ListenerPlan } from "../proxy/plan.ts";
 import type { SocketOffer } from "./messages.ts";
@@ -15,6 +15,8 @@ export interface SocketSet extends SocketOffer {
   readonly fds: readonly number[];
   /** Whether each is a queue of its own (SO_REUSEPORT); otherwise all are one. */
   readonly shared: boolean;
+  /** For datagrams: a port of its own kind, which may have the number of another. */
+  readonly datagram: boolean;
 }
 
 /** A socket that listens already. */
@@ -37,8 +39,9 @@ export interface SocketShare extends SocketOffer {
 }
 
 /** What makes a socket the same over reloads. */
-export function socketKey(listener: Pick<ListenerPlan, "name" | "address">): string {
-  return JSON.stringify([listener.name, listener.address.host, listener.address.port]);
+export function socketKey(listener: Pick<ListenerPlan, "name" | "address" | "protocol">): string {
+  const { name, address, protocol } = listener;
+  return JSON.stringify([name, address.host, address.port, ...(protocol === "udp" ? ["udp"] : [])]);
 }
 
 /**
@@ -116,11 +119,12 @@ export class ListeningSockets {
 
   #openSet(listener: ListenerPlan): SocketSet {
     const { host, port } = listener.address;
+    const datagram = listener.protocol === "udp";
     const given = this.#claim(listener);
     const [first] = given;
     const fds = given.map(({ fd }) => fd);
     try {
-      if (first === undefined && port !== 0 && !this.#holds(host, port)) proveFree(host, port);
+      if (first === undefined && port !== 0 && !this.#holds(host, port, datagram)) proveFree(host, port, datagram);
       let real = first?.port ?? port;
       while (fds.length < this.#workers) {
         if (first !== undefined && !first.shared) {
@@ -128,7 +132,7 @@ export class ListeningSockets {
           fds.push(duplicate(first.fd));
           continue;
         }
-        const socket = openListeningSocket({ kind: "tcp", host, port: real }, { reusePort: true });
+        const socket = openListeningSocket({ kind: "tcp", host, port: real }, { reusePort: true, datagram });
         fds.push(socket.fd);
         real = socket.port;
       }
@@ -139,6 +143,7 @@ export class ListeningSockets {
         port: real,
         fds,
         shared: first?.shared ?? true,
+        datagram,
       };
     } catch (error) {
       for (const fd of fds) closeFd(fd);
@@ -147,20 +152,21 @@ export class ListeningSockets {
   }
 
   /** Inherited sockets for a listener: those of its name first, else those on its address. */
-  #claim({ name, address: { host, port } }: ListenerPlan): InheritedSocket[] {
-    const named = this.#inherited.filter(
+  #claim({ name, protocol, address: { host, port } }: ListenerPlan): InheritedSocket[] {
+    const fitting = this.#inherited.filter((each) => isDatagramSocket(each.fd) === (protocol === "udp"));
+    const named = fitting.filter(
       (each) => each.listener === name && (each.asked === port ? sameHost(each.host, host) : each.asked < 0),
     );
     const claimed =
       named.length > 0
         ? named
-        : this.#inherited.filter((each) => port !== 0 && each.port === port && sameHost(each.host, host));
+        : fitting.filter((each) => port !== 0 && each.port === port && sameHost(each.host, host));
     this.#inherited = this.#inherited.filter((each) => !claimed.includes(each));
     return claimed;
   }
 
-  #holds(host: string, port: number): boolean {
-    return this.all.some((set) => set.port === port && set.host === host);
+  #holds(host: string, port: number, datagram: boolean): boolean {
+    return this.all.some((set) => set.port === port && set.host === host && set.datagram === datagram);
   }
 }
 
@@ -177,6 +183,6 @@ function shortest(host: string): string {
  * without any error. So the address is bound once without it, which fails if anybody listens there. It is only bound: a
  * socket that listened for that moment could be the one a client reaches, and would reset it.
  */
-export function proveFree(host: string, port: number): void {
-  closeFd(openListeningSocket({ kind: "tcp", host, port }, { bindOnly: true }).fd);
+export function proveFree(host: string, port: number, datagram = false): void {
+  closeFd(openListeningSocket({ kind: "tcp", host, port }, { bindOnly: true, datagram }).fd);
 }

@@ -2,6 +2,7 @@
 // group (Ctrl-C, systemd's stop) are left to the supervisor, and when the supervisor is gone it finishes what it has and
 // exits, so that nobody serves a configuration that nobody can change any more.
 import { every, after, systemClock, systemRandom } from "../net/clock.ts";
+import { createDatagramTransport } from "../net/datagrams.ts";
 import { createBunTransport } from "../net/bun-transport.ts";
 import { receiveDescriptors } from "../net/descriptor-passing.ts";
 import { closeFd } from "../net/listening-socket.ts";
@@ -136,6 +137,7 @@ class Worker {
     this.#descriptors = descriptors;
     const engine = this.#createEngine({
       transport: createBunTransport({ onDescriptors: (use) => descriptors.changed(use) }),
+      datagrams: createDatagramTransport(),
       clock: systemClock,
       random: systemRandom,
       wheel,

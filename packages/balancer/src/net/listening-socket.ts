@@ -16,6 +16,8 @@ export interface ListeningSocketOptions {
   readonly reusePort?: boolean;
   /** Binds and does not listen: to learn whether the address is free without a client ever reaching this socket. */
   readonly bindOnly?: boolean;
+  /** Datagrams: bound is all there is to be. */
+  readonly datagram?: boolean;
   /** For IPv6: leave IPv4 alone. Default false, so that [::] takes both. */
   readonly v6only?: boolean;
 }
@@ -37,10 +39,12 @@ export function openListeningSocket(address: Address, options: ListeningSocketOp
   if (typeof encoded === "string") {
     throw systemError(linux.EINVAL, `Cannot listen on ${addressText(address)}: ${encoded}.`);
   }
-  const fd = libc.socket(encoded.family, linux.SOCK_STREAM | linux.SOCK_NONBLOCK | linux.SOCK_CLOEXEC, 0);
-  if (fd < 0) throw listenError(address, errno());
+  const type = options.datagram === true ? linux.SOCK_DGRAM : linux.SOCK_STREAM;
+  const fd = libc.socket(encoded.family, type | linux.SOCK_NONBLOCK | linux.SOCK_CLOEXEC, 0);
+  if (fd < 0) throw listenError(address, errno(), options.datagram === true);
   if (encoded.family !== linux.AF_UNIX) {
-    setFlag(fd, linux.SOL_SOCKET, linux.SO_REUSEADDR, true);
+    // For datagrams it would let a second program take the address over.
+    if (options.datagram !== true) setFlag(fd, linux.SOL_SOCKET, linux.SO_REUSEADDR, true);
     if (options.reusePort === true) setFlag(fd, linux.SOL_SOCKET, linux.SO_REUSEPORT, true);
   }
   if (encoded.family === linux.AF_INET6) {
@@ -50,12 +54,25 @@ export function openListeningSocket(address: Address, options: ListeningSocketOp
   if (failure === linux.EADDRINUSE && address.kind === "unix" && removeStale(address.path, encoded.bytes)) {
     failure = libc.bind(fd, encoded.bytes, encoded.bytes.length) < 0 ? errno() : 0;
   }
-  if (failure === 0 && options.bindOnly !== true && libc.listen(fd, options.backlog ?? 4096) < 0) failure = errno();
+  const bound = options.bindOnly === true || options.datagram === true;
+  if (failure === 0 && !bound && libc.listen(fd, options.backlog ?? 4096) < 0) failure = errno();
   if (failure !== 0) {
     closeFd(fd);
-    throw listenError(address, failure);
+    throw listenError(address, failure, options.datagram === true);
   }
   return { fd, port: listeningPort(fd) };
+}
+
+/** A socket that datagrams can be sent to; nobody reads them yet. Throws as `openListeningSocket` does. */
+export function openDatagramSocket(address: Address, reusePort = false): ListeningSocket {
+  return openListeningSocket(address, { datagram: true, reusePort });
+}
+
+/** Whether a descriptor is a socket for datagrams. */
+export function isDatagramSocket(fd: number): boolean {
+  const type = new Uint32Array(1);
+  const got = libc.getsockopt(fd, linux.SOL_SOCKET, linux.SO_TYPE, type, new Uint32Array([4]));
+  return got === 0 && type[0] === linux.SOCK_DGRAM;
 }
 
 /** The port that a listening descriptor is bound to; 0 for Unix sockets and for what is not a socket. */
@@ -89,18 +106,18 @@ function setFlag(fd: number, level: number, option: number, on: boolean): void {
   libc.setsockopt(fd, level, option, new Uint32Array([on ? 1 : 0]), 4);
 }
 
-function listenError(address: Address, number: number): SystemError {
+function listenError(address: Address, number: number, datagram: boolean): SystemError {
   const code = errnoName(number);
-  return systemError(number, `Cannot listen on ${addressText(address)}: ${reasonAndNextStep(address, code)}`);
+  return systemError(number, `Cannot listen on ${addressText(address)}: ${reasonAndNextStep(address, code, datagram)}`);
 }
 
-function reasonAndNextStep(address: Address, code: string): string {
+function reasonAndNextStep(address: Address, code: string, datagram: boolean): string {
   const tcp = address.kind === "tcp";
   switch (code) {
     case "EADDRINUSE":
       return tcp
         ? `the address is in use (${code}). Another program, or an earlier run of this one, holds it; ` +
-            `\`ss -ltnp sport = :${address.port}\` shows which. Stop that one or choose another port.`
+            `\`ss ${datagram ? "-lunp" : "-ltnp"} sport = :${address.port}\` shows which. Stop that one or choose another port.`
         : `another program listens there (${code}). \`ss -lxp\` shows which. Stop it or choose another path.`;
     case "EACCES":
     case "EPERM":

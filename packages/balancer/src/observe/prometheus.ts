@@ -183,6 +183,25 @@ const listenerRows: readonly Row[] = [
     ListenerCell.bytesIn,
   ],
   ["plimsoll_listener_sent_bytes_total", "counter", "Bytes sent to clients, heads included.", ListenerCell.bytesOut],
+  [
+    "plimsoll_listener_datagrams_received_total",
+    "counter",
+    "Datagrams received from clients.",
+    ListenerCell.datagramsIn,
+  ],
+  ["plimsoll_listener_datagrams_sent_total", "counter", "Datagrams sent to clients.", ListenerCell.datagramsOut],
+  [
+    "plimsoll_listener_datagrams_dropped_total",
+    "counter",
+    "Datagrams of either direction that were not passed on: no endpoint, no room, or more answer than is allowed.",
+    ListenerCell.datagramsDropped,
+  ],
+  [
+    "plimsoll_listener_flows_evicted_total",
+    "counter",
+    "Flows that were forgotten to make room for others.",
+    ListenerCell.flowsEvicted,
+  ],
 ];
 
 function listeners(page: Page, { table, listeners: all }: MetricsView): void {

@@ -90,6 +90,10 @@ export const ListenerCell = {
   bytesIn: 8,
   bytesOut: 9,
   refused: 10, // connections closed at once: over maxConnections
+  datagramsIn: 11,
+  datagramsOut: 12,
+  datagramsDropped: 13, // of both directions: no endpoint, no room in the kernel, too much of an answer
+  flowsEvicted: 14,
   size: 16,
 } as const;
 

@@ -180,6 +180,11 @@ export class Pool implements EndpointHome {
     return own;
   }
 
+  /** Whether `endpoint` is in the pool as it is configured now. */
+  has(endpoint: Endpoint): boolean {
+    return endpoint.home === this.#life.current;
+  }
+
   /** Whether a request of a client that belongs to `endpoint` would go there now, or wait for it. */
   keeps(endpoint: Endpoint): boolean {
     return this.#life.current.#keeps(endpoint);

@@ -4,6 +4,7 @@
 import { AnswerHead, RequestHead } from "@plimsoll/wire/http1";
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
+import type { DatagramTransport } from "../net/datagrams.ts";
 import type { Address, Connection, ConnectionHandler, Listener, Transport } from "../net/transport.ts";
 import type { Wheel } from "../net/wheel.ts";
 import { type AccessSink, blankAccessRecord } from "../observe/access-record.ts";
@@ -15,6 +16,7 @@ import { Arrival, arrivesProxied } from "./arrival.ts";
 import { assemble, type EnginePlan, type Snapshot } from "./assemble.ts";
 import { CurrentRequest } from "./current-request.ts";
 import type { EngineContext } from "./engine-context.ts";
+import { FlowTable } from "./datagrams/flow-table.ts";
 import { updateDate } from "./http-date.ts";
 import { type ListedSession, ListenerState } from "./listener-state.ts";
 import { settle } from "./outbox.ts";
@@ -23,6 +25,8 @@ import { sessions } from "./sessions.ts";
 
 export interface EngineOptions {
   readonly transport: Transport;
+  /** For listeners that speak UDP. */
+  readonly datagrams?: DatagramTransport;
   readonly clock: Clock;
   readonly random: Random;
   /** Driven by the caller; its `now` is the engine's coarse clock. */
@@ -82,6 +86,8 @@ export function createEngine(options: EngineOptions): Engine {
   const listeners = new Map<string, ListenerState>();
   /** Listeners that left the snapshot while connections of theirs were open. */
   const leaving = new Set<ListenerState>();
+  /** Those of listeners that speak UDP. */
+  const flowTables = new Set<FlowTable>();
   let removed: readonly Pool[] = [];
   let snapshot: Snapshot | null = null;
   let stopping: { readonly at: number; readonly over: PromiseWithResolvers<void> } | null = null;
@@ -140,6 +146,13 @@ export function createEngine(options: EngineOptions): Engine {
     return session;
   }
 
+  function listenForDatagrams(state: ListenerState, fd: number | undefined, address: Address): Listener {
+    if (options.datagrams === undefined) throw new Error(`${state.name} speaks UDP, and there is no way to`);
+    const table = new FlowTable(context, state, options.datagrams, address, fd);
+    flowTables.add(table);
+    return table;
+  }
+
   function count(of: (state: ListenerState) => number): number {
     let total = 0;
     for (const state of listeners.values()) total += of(state);
@@ -160,9 +173,12 @@ export function createEngine(options: EngineOptions): Engine {
     listen(name, fd, address) {
       const state = listeners.get(name);
       if (state === undefined) throw new Error(`no listener is called ${name}`);
-      const socket = options.transport.listen({ address, ...(fd === undefined ? {} : { fd }) }, (connection) =>
-        accept(state, connection),
-      );
+      const socket =
+        state.current.plan.protocol === "udp"
+          ? listenForDatagrams(state, fd, address)
+          : options.transport.listen({ address, ...(fd === undefined ? {} : { fd }) }, (connection) =>
+              accept(state, connection),
+            );
       state.sockets = [...state.sockets.filter((each) => each.open), socket];
       state.port = socket.port;
       return socket;
@@ -177,6 +193,10 @@ export function createEngine(options: EngineOptions): Engine {
       if (removed.length > 0) removed = removed.filter((pool) => pool.unfinished);
       // What left a queue, served or timed out, has written: no event of the network follows that would send it.
       settle();
+      for (const table of flowTables) {
+        table.review();
+        if (!table.open) flowTables.delete(table);
+      }
       for (const state of leaving) if (over(state)) leaving.delete(state);
       if (stopping === null) return;
       if (now >= stopping.at) for (const state of leaving) for (const session of sessionsOf(state)) session.cut();

@@ -108,6 +108,17 @@ export interface ListenerPlan {
     /** Bytes a second that a request body must bring; 0 = any speed. */
     readonly minBodyRate: number;
   };
+  /** For datagrams. */
+  readonly udp: {
+    /** Silence after which a flow is forgotten. */
+    readonly idle: number;
+    /** Most flows at a time, in each worker. */
+    readonly maxFlows: number;
+    /** Answers to each datagram of a client after which its flow is over; 0 = unknown. */
+    readonly answers: number;
+    /** Most bytes to a client for each byte from it; 0 = no limit. */
+    readonly amplification: number;
+  };
   /** Field names with "_": dropped, refused, or passed. */
   readonly underscores: "drop" | "reject" | "pass";
   /** Where the balancer's own readiness is told; "" = nowhere. */

@@ -1,10 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { parseProxyHeader, ProxyHeader, writeProxyHeader } from "@plimsoll/wire/proxy-protocol";
 import type { PoolPlan } from "../pool/plan.ts";
-import type { Peer } from "./fixtures/network.ts";
+import type { MemoryConnection, Peer } from "./fixtures/network.ts";
 import { listenerPlan, onPath, poolPlan, routePlan } from "./fixtures/plans.ts";
 import { answer, get, Stage } from "./fixtures/stage.ts";
 import type { ListenerPlan } from "./plan.ts";
+import { proxyHeaderFor } from "./preface.ts";
 
 function staged(pool: Partial<PoolPlan>, listener: Partial<ListenerPlan> = {}, endpoints = 1): Stage {
   return new Stage({ listeners: [listenerPlan(listener)], pools: [poolPlan(endpoints, pool)] });
@@ -73,6 +74,22 @@ describe("the first bytes to an endpoint say who the client is", () => {
     peer.send(writeProxyHeader(addresses, facts));
     peer.send(get);
     expect(begun(stage.network.origin()).header).toMatchObject({ ...addresses, ...facts });
+  });
+
+  test("or what our own side of its TLS found, which goes first", () => {
+    const tls = { version: "TLSv1.3", cipher: "TLS_AES_128_GCM_SHA256", alpn: "http/1.1", serverName: "shop.example" };
+    const stage = staged({ proxyProtocol: "v2" });
+    stage.network.client("203.0.113.5");
+    const client = stage.network.accepted[0] as MemoryConnection;
+    client.tls = { ...tls, resumed: false, peer: null };
+    const header = new ProxyHeader();
+    const bytes = proxyHeaderFor(client);
+    expect(parseProxyHeader(bytes, 0, bytes.length, header)).toBe(bytes.length);
+    expect(header).toMatchObject({
+      alpn: "http/1.1",
+      authority: "shop.example",
+      tls: { spoken: true, certificate: false, verified: false, version: tls.version, cipher: tls.cipher },
+    });
   });
 
   test("nothing where it is off", () => {

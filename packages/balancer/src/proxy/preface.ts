@@ -2,6 +2,7 @@
 // said it belongs to that client for good, so who speaks so keeps the connections of each client apart.
 import { type ProxyExtras, writeProxyHeader, writeProxyLine } from "@plimsoll/wire/proxy-protocol";
 import { latin1 } from "../base/bytes.ts";
+import type { TlsFacts } from "../net/tls.ts";
 import type { Connection } from "../net/transport.ts";
 import type { Endpoint } from "../pool/endpoint.ts";
 import type { IdleConnection } from "../pool/idle.ts";
@@ -66,8 +67,10 @@ export class Prefaces {
   /** What is said first on connections to a pool that is planned so; null = nothing. */
   of({ proxyProtocol }: Pick<PoolPlan, "proxyProtocol">): Preface | null {
     if (proxyProtocol === "off") return null;
-    if (proxyProtocol === "v1") return (this.#line ??= new Preface(writeProxyLine(addressesOf(this.#client))));
-    return (this.#binary ??= new Preface(proxyHeaderFor(this.#client)));
+    const client = this.#client;
+    return proxyProtocol === "v1"
+      ? (this.#line ??= new Preface(writeProxyLine(addressesOf(client))))
+      : (this.#binary ??= new Preface(proxyHeaderFor(client)));
   }
 
   close(): void {
@@ -77,17 +80,31 @@ export class Prefaces {
 }
 
 /**
- * The version 2 header that speaks for `client`: its addresses, and what the proxy in front of us said of it. `known` is
- * what we found out ourselves, which goes first.
+ * The version 2 header that speaks for `client`: its addresses, and what is known of its TLS: what our own side of it found,
+ * else what the proxy in front of us said. `known` is what was learned otherwise, and goes first.
  */
 export function proxyHeaderFor(client: Connection, known: Partial<ProxyExtras> = {}): Uint8Array {
   const said = client.proxied;
+  const found = client.tls === null ? (said ?? nothing) : extrasOf(client.tls);
   return writeProxyHeader(addressesOf(client), {
-    alpn: known.alpn ?? said?.alpn ?? "",
-    authority: known.authority ?? said?.authority ?? "",
-    tls: known.tls ?? said?.tls ?? null,
+    alpn: known.alpn ?? found.alpn,
+    authority: known.authority ?? found.authority,
+    tls: known.tls ?? found.tls,
     uniqueId: said?.uniqueId ?? latin1(nextRequestId()),
   });
+}
+
+type Known = Pick<ProxyExtras, "alpn" | "authority" | "tls">;
+
+const nothing: Known = { alpn: "", authority: "", tls: null };
+
+function extrasOf({ alpn, serverName, version, cipher, peer }: TlsFacts): Known {
+  const certificate = peer !== null;
+  const commonName = /^CN=(.*)$/m.exec(peer?.subject ?? "")?.[1] ?? "";
+  // An invalid certificate would not have got this far.
+  const shown = { certificate, verified: certificate, commonName };
+  const tls = { spoken: true, version, cipher, ...shown, signatureAlgorithm: "", keyAlgorithm: "" };
+  return { alpn, authority: serverName, tls };
 }
 
 function addressesOf(client: Connection) {

@@ -8,9 +8,9 @@ export function checkAddresses({ config }: Meant): Finding[] {
   const findings: Finding[] = [];
   const admin = config.admin.address;
   // The admin address first: it may be there by default, and then the listener is the one that can be pointed at.
-  const taken: { address: ListenAddress; path: Path }[] =
+  const taken: { address: ListenAddress; path: Path; udp?: boolean }[] =
     admin === null ? [] : [{ address: admin, path: ["admin", "address"] }];
-  for (const [name, { address, trustedProxies }] of Object.entries(config.listeners)) {
+  for (const [name, { address, protocol, trustedProxies }] of Object.entries(config.listeners)) {
     for (const [index, range] of trustedProxies.entries()) {
       if (!/\/0+$/.test(range)) continue;
       const message = "this believes everybody: any client can claim any address";
@@ -19,7 +19,9 @@ export function checkAddresses({ config }: Meant): Finding[] {
       );
     }
     const path = ["listeners", name, "address"];
-    const clash = taken.find((other) => overlaps(other.address, address));
+    // The ports of TCP and those of UDP have nothing to do with each other.
+    const udp = protocol === "udp";
+    const clash = taken.find((other) => (other.udp === true) === udp && overlaps(other.address, address));
     if (clash !== undefined) {
       const place = formatHostPort(clash.address.host, clash.address.port);
       const hint =
@@ -28,7 +30,7 @@ export function checkAddresses({ config }: Meant): Finding[] {
           : "give one of them another port";
       findings.push({ ...error(path, `this address is taken: {other} is ${place}`, hint), other: clash.path });
     }
-    taken.push({ address, path });
+    taken.push({ address, path, udp });
   }
   if (Object.keys(config.listeners).length === 0) {
     findings.push(

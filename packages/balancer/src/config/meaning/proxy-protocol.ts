@@ -4,9 +4,14 @@ import type { Meant } from "./meant.ts";
 
 export function checkProxyProtocol({ config, plan }: Meant): Finding[] {
   const findings: Finding[] = [];
-  for (const [name, { proxyProtocol, trustedProxies }] of Object.entries(config.listeners)) {
-    if (proxyProtocol === "off" || trustedProxies.length > 0) continue;
+  for (const [name, { protocol, proxyProtocol, trustedProxies }] of Object.entries(config.listeners)) {
+    if (proxyProtocol === "off") continue;
     const path = ["listeners", name, "proxyProtocol"];
+    if (protocol === "udp") {
+      findings.push(error(path, "datagrams have no header in front of them", "write proxyProtocol: off"));
+      continue;
+    }
+    if (trustedProxies.length > 0) continue;
     const hint = "write in trustedProxies what stands in front, or proxyProtocol: off";
     findings.push(
       proxyProtocol === "require"
@@ -22,6 +27,9 @@ export function checkProxyProtocol({ config, plan }: Meant): Finding[] {
       findings.push(error(path, message, "write proxyProtocol: off, or remove tls"));
     }
     const users = plan.listeners.filter((listener) => listener.routes.some((route) => leadsTo(route.action, name)));
+    if (users.some(({ protocol }) => protocol === "udp")) {
+      findings.push(error(path, "datagrams have no header in front of them", "write proxyProtocol: off"));
+    }
     if (!users.some(({ protocol }) => protocol === "http")) continue;
     const message = "each client gets connections of its own to the endpoints, and none is shared with another client";
     const hint = "write off for applications that read X-Forwarded-For: that is sent with every request";

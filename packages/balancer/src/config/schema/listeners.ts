@@ -1,7 +1,7 @@
 // Where clients are accepted and what is asked of them.
 import { z } from "zod";
 import { parseListen } from "../address.ts";
-import { duration, integer, notYet, oneOf, oneOrMany, size, text, written } from "./leaf.ts";
+import { duration, integer, oneOf, oneOrMany, size, text, written } from "./leaf.ts";
 import { cidr } from "./match.ts";
 import { routeSchema } from "./routes.ts";
 import { listenerTlsSchema } from "./tls.ts";
@@ -46,20 +46,39 @@ const limitsSchema = z
   .prefault({})
   .describe("Limits on what clients may send.");
 
+const udpSchema = z
+  .strictObject({
+    idle: duration()
+      .prefault("1m")
+      .describe("Silence in both directions after which a flow is forgotten: a client's next datagram begins another."),
+    maxFlows: integer(1, 1_000_000)
+      .default(10_000)
+      .describe(
+        "Most flows at a time in each worker, each with a descriptor; beyond it the one that was silent longest is forgotten.",
+      ),
+    answers: integer(0, 1_000_000)
+      .default(0)
+      .describe(
+        "Answers to each datagram of a client after which its flow is over at once: 1 for DNS and all that asks and answers. 0 if nobody knows.",
+      ),
+    amplification: integer(0, 1_000_000)
+      .default(0)
+      .describe(
+        "Most bytes to a client for each byte from it; what is beyond is dropped. Senders can be forged, and then answers hit somebody who never asked. 0 for no limit.",
+      ),
+  })
+  .prefault({})
+  .describe("With `protocol: udp`: how long and how many flows are known. A flow is a client's address and port.");
+
 export const listenerSchema = z
   .strictObject({
     address: listenAddress()
       .meta({ examples: ["127.0.0.1:8080", "[::]:8080", ":8080"] })
       .describe("IP address and port. `:8080` is every IPv4 address; port 0 lets the system choose."),
     protocol: oneOf(["http", "tcp", "udp", "tls"])
-      .register(notYet, {
-        severity: "error",
-        will: "udp will balance flows of datagrams",
-        except: ["http", "tcp", "tls"],
-      })
       .default("http")
       .describe(
-        "What is spoken on this listener: `http` reads requests, `tcp` passes connections on as bytes, `tls` does so by the name that a TLS client asks for, without decrypting. What each gives and costs is in layers.md.",
+        "What is spoken on this listener: `http` reads requests, `tcp` passes connections on as bytes, `tls` does so by the name that a TLS client asks for, without decrypting, `udp` passes datagrams on. What each gives and costs is in layers.md.",
       ),
     trustedProxies: oneOrMany(cidr())
       .default([])
@@ -91,6 +110,7 @@ export const listenerSchema = z
       .prefault({})
       .describe("How long clients are waited for."),
     limits: limitsSchema,
+    udp: udpSchema,
     readyPath: written({ noun: "a path", hint: "write /balancer-ready" }, (path) =>
       /^\/[\x21-\x7e]*$/.test(path) && !/[?#]/.test(path)
         ? path
