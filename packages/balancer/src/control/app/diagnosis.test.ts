@@ -43,6 +43,7 @@ describe("the explanation", () => {
     );
     expect(explainFailedStart({ ...seen, exit: { code: null, signal: "SIGSEGV" } })).toContain("was ended by SIGSEGV");
     expect(explainFailedStart({ ...seen, exit: { code: 127, signal: "" } })).toContain("did not find the command");
+    expect(explainFailedStart({ ...seen, exit: { code: 0, signal: "" } })).toContain("has to stay in the foreground");
   });
 
   test("of a program that wants its own port", () => {

@@ -32,6 +32,8 @@ export function explainFailedStart(start: FailedStart): string {
     if (busy !== null && busy !== start.port) {
       return `${how} It wanted port ${busy} instead of the one it was given (PORT=${start.port}). ${howToListen}`;
     }
+    if (start.exit.code === 0)
+      return `${how} Only what goes on can be balanced: a program that puts itself into the background has to stay in the foreground.`;
     if (start.exit.code === 127) return `${how} Exit code 127 means that a shell did not find the command.`;
     return how;
   }
