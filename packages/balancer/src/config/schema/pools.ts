@@ -93,7 +93,11 @@ export const poolSchema = z
       .min(1)
       .meta({ examples: [["127.0.0.1:3001", { address: "127.0.0.1:3002", weight: 2 }]] })
       .describe("The instances."),
-    balance: oneOf(algorithmNames).default("p2c").describe("How an endpoint is picked for a request."),
+    balance: oneOf(algorithmNames)
+      .default("p2c")
+      .describe(
+        "How an endpoint is picked for a request. leastOutstanding asks every endpoint up to 128, and of more than those 128 for each request.",
+      ),
     hashKey: hashKeySchema.optional(),
     hashBalance: z
       .number()
