@@ -36,6 +36,7 @@ function shown(
   endpoints: readonly EndpointStatus[],
   failsOpen = false,
   hierarchy: LadderStatus = unknownHierarchy,
+  certificates: Partial<Status["certificates"][number]>[] = [],
 ): string {
   const drain = { configured: 30_000, window: 30_000, longestSeen: 0 };
   return renderStatus({
@@ -45,9 +46,21 @@ function shown(
     workers: [],
     listeners: [],
     leaving: [],
+    certificates,
     pools: [{ name: "api", drain, endpoints, failsOpen, hierarchy }],
   } as unknown as Status);
 }
+
+test("certificates that are ordered are shown with their end and the next try", () => {
+  expect(shown([])).not.toContain("CERTIFICATE");
+  const at = Date.UTC(2026, 11, 24, 18, 30);
+  const text = shown([], false, unknownHierarchy, [
+    { names: ["a.example", "b.example"], state: "valid", notAfter: at + 1, next: at, problem: "" },
+    { names: ["c.example"], state: "failing", notAfter: 0, next: at, problem: "c.example: connection refused" },
+  ]);
+  expect(text).toMatch(/a\.example, b\.example +valid +2026-12-24 18:30 +2026-12-24 18:30\n/);
+  expect(text).toMatch(/c\.example +failing +- +2026-12-24 18:30 +c\.example: connection refused\n/);
+});
 
 test("an ejected endpoint is shown as such, with what it did and how long it lasts", () => {
   const reason = "7 tries in a row failed (7 timeouts), 0 of its peers' 60";

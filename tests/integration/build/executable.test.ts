@@ -47,7 +47,7 @@ function start(...args: readonly string[]): Program {
   return startProgram(args, {
     command: [plimsoll],
     cwd: join(folder, "run"),
-    env: { PATH: "/usr/bin-without-node", XDG_RUNTIME_DIR: folder },
+    env: { PATH: "/usr/bin-without-node", XDG_RUNTIME_DIR: folder, XDG_DATA_HOME: folder },
   });
 }
 
@@ -121,6 +121,14 @@ describe("the executable", () => {
     }
     expect((await call("completions", "bash")).out).toContain("complete -F _plimsoll plimsoll");
     expect((await call("nonsense")).code).toBe(2);
+  });
+
+  test("makes certificates for development", async () => {
+    const made = await call("cert", "dev", "shop.localhost");
+    expect([made.code, made.out.split("\n")[0]]).toEqual([
+      0,
+      expect.stringMatching(/^shop\.localhost\.crt and shop\.localhost\.key/) as unknown as string,
+    ]);
   });
 
   test("checks and explains a configuration, in YAML and in TypeScript", async () => {

@@ -38,6 +38,15 @@ function plan(
 const address = (host: string, port = 80, weight = 1, backup = false) => ({ host, port, weight, backup });
 const ids = (of: ReturnType<typeof compose>, at = 0) => of.pools[at]?.endpoints.map((each) => each.id);
 
+test("challenges that are open travel with what runs, and their coming and going is a change", () => {
+  const issued = { challenges: [["token", "body"]] as const };
+  const [without, open] = [compose(plan({}), new Map(), new Map()), compose(plan({}), new Map(), new Map(), issued)];
+  expect([without.challenges, open.challenges]).toEqual([undefined, [["token", "body"]]]);
+  expect(describeChanges(without, open)).toEqual(["acme: challenges are answered"]);
+  expect(describeChanges(open, without)).toEqual(["acme: no challenge is answered"]);
+  expect(describeChanges(open, open)).toEqual([]);
+});
+
 test("names become endpoints with ids that a person can read and that stay the same", () => {
   const srv = name("srv+_http._tcp.app", { kind: "srv", port: 0, backup: true });
   const made = compose(

@@ -90,6 +90,21 @@ function value(samples: readonly Sample[], name: string, labels: Record<string, 
   return found[0]?.value ?? NaN;
 }
 
+test("certificates that are ordered: their end, their failures, and nothing where none is", () => {
+  expect(renderMetrics(view())).not.toContain("acme");
+  const certificates = [
+    { names: ["shop.example", "www.shop.example"], notAfter: 1_700_000_000_000, failures: 0 },
+    { names: ["new.example"], notAfter: 0, failures: 3 },
+  ];
+  const { samples } = parse(renderMetrics(view({ acme: { issued: 2, failed: 5, certificates } })));
+  expect(value(samples, "plimsoll_acme_orders_total", { result: "issued" })).toBe(2);
+  expect(value(samples, "plimsoll_acme_orders_total", { result: "failed" })).toBe(5);
+  const names = "shop.example,www.shop.example";
+  expect(value(samples, "plimsoll_acme_certificate_expiry_seconds", { names })).toBe(1_700_000_000);
+  expect(value(samples, "plimsoll_acme_certificate_expiry_seconds", { names: "new.example" })).toBe(0);
+  expect(value(samples, "plimsoll_acme_failures", { names: "new.example" })).toBe(3);
+});
+
 test("cells of all workers are summed under the right names", () => {
   const all = view();
   const { table } = all;

@@ -372,6 +372,25 @@ describe("winding down", () => {
     expect(stage.connects).toBe(1);
   });
 
+  test("an authority finds its challenges on every listener before any route, and only while they are open", () => {
+    const challenges = [["token", "token.thumbprint"]] as const;
+    const listeners = [listenerPlan({ readyPath: "/ready" })];
+    const stage = new Stage({ listeners, challenges });
+    const ask = (token: string) => `GET /.well-known/acme-challenge/${token} HTTP/1.1\r\nHost: shop.example\r\n\r\n`;
+    const client = stage.asking(ask("token"));
+    expect(client.news()).toMatch(/^HTTP\/1\.1 200 OK\r\n.*no-store.*\r\n\r\ntoken\.thumbprint$/s);
+    // A token that is not ours may be the application's.
+    client.send(ask("other"));
+    stage.origin().send(answer("app"));
+    expect(client.news()).toEndWith("app");
+    const prepared = stage.engine.prepare({ listeners, pools: [poolPlan()] });
+    if ("commit" in prepared) prepared.commit();
+    client.send(ask("token"));
+    stage.origin().send(answer("app again"));
+    expect(client.news()).toEndWith("app again");
+    expect(stage.defects).toEqual([]);
+  });
+
   test("what is left after the window is cut", async () => {
     const stage = new Stage();
     const busy = stage.asking(get);
