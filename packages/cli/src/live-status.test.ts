@@ -16,6 +16,7 @@ function endpoint(over: Partial<EndpointStatus>): EndpointStatus {
     requests: 0,
     failures: 0,
     ejection: null,
+    unreachableUntil: 0,
     ejections: 0,
     share: 1,
     drain: null,
@@ -68,6 +69,11 @@ test("an ejected endpoint is shown as such, with what it did and how long it las
   expect(shown([endpoint({ ejection, share: 0.1 })])).toMatch(
     /127\.0\.0\.1:3001 +ejected .*7 tries in a row failed \(7 timeouts\), 0 of its peers' 60; 12s left\n/,
   );
+});
+
+test("one that could not be connected to says so, and not that it warms up", () => {
+  const text = shown([endpoint({ share: 0.1, unreachableUntil: Date.now() + 3_200 })]);
+  expect(text).toMatch(/3001 +ready .*status 200; connecting to it failed, asked again in 3s\n/);
 });
 
 test("one that warms up says how far it is, one that is warm says nothing", () => {

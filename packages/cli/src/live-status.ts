@@ -115,11 +115,18 @@ function hierarchyLines({ ladders, more, observed, contradictions }: Status["poo
   return [...lines, ...contradictions.map((each) => `! ${each}`)];
 }
 
-/** "; 12s left" while it is ejected, "; warming up, 40 % of its share" after that. */
-function ejectionNote({ ejection, share, state }: Status["pools"][number]["endpoints"][number]): string {
+/** "; 12s left" while it is ejected, "; warming up, 40 % of its share" after that, and whether it cannot be reached. */
+function ejectionNote({
+  ejection,
+  share,
+  state,
+  unreachableUntil,
+}: Status["pools"][number]["endpoints"][number]): string {
   // Who was taken out has no share to come up to.
   if (state === "draining" || state === "disabled") return "";
   if (ejection !== null) return `; ${seconds(ejection.until - Date.now())} left`;
+  if (unreachableUntil > 0)
+    return `; connecting to it failed, asked again in ${seconds(unreachableUntil - Date.now())}`;
   return share < 1 ? `; warming up, ${Math.round(share * 100)} % of its share` : "";
 }
 

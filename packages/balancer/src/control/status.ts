@@ -46,6 +46,8 @@ export interface EndpointStatus {
   readonly tunnels: number;
   /** Why it is ejected as an outlier, and until when; null while it is not. */
   readonly ejection: Ejection | null;
+  /** Until when it is kept out because connecting to it failed, wall-clock ms; 0 while it is not. */
+  readonly unreachableUntil: number;
   /** Times it was ejected. */
   readonly ejections: number;
   /** Share of its weight that it has by now, 0.1 to 1: less than 1 while it warms up. */
@@ -163,6 +165,7 @@ export function poolStatus(
         idleConnections: sum(EndpointCell.idle),
         tunnels: sum(EndpointCell.tunnels),
         ejection: outliers.ejection(pool.name, endpoint.slot),
+        unreachableUntil: stateCell(StateCell.passiveUntil) > wallNow ? stateCell(StateCell.passiveUntil) : 0,
         ejections: stateCell(StateCell.ejections),
         share: shareAt(stateCell(StateCell.warmFrom), pool.slowStart, wallNow),
         oldest: drains.underWay(endpoint).oldest,

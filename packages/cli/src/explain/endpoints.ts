@@ -20,6 +20,8 @@ export interface LiveEndpoint {
   readonly inFlight: number;
   /** Why it is ejected as an outlier. */
   readonly ejection?: { readonly reason: string } | null;
+  /** Until when it is kept out because connecting to it failed; 0 while it is not. */
+  readonly unreachableUntil?: number;
   /** Share of its weight that it has; less than 1 while it warms up. */
   readonly share?: number;
 }
@@ -64,6 +66,7 @@ export function explainPool(
     const state = live === null ? "ready" : (seen?.state ?? "unknown");
     const at = table.state(endpoint.slot);
     table.cells[at + StateCell.state] = EndpointState[state as keyof typeof EndpointState] ?? EndpointState.unknown;
+    if ((seen?.unreachableUntil ?? 0) > 0) table.cells[at + StateCell.passiveUntil] = Infinity;
     if ((seen?.ejection ?? null) !== null) table.cells[at + StateCell.ejectedUntil] = Infinity;
     // It is time 0 here: what has risen to this share began so long ago.
     const share = seen?.share ?? 1;
@@ -120,6 +123,7 @@ function whyPassed(
     seen === undefined || seen.state === "ready" || (seen.state === "unknown" && plan.readiness === null);
   if (live !== null && seen === undefined) return "is not known to the running balancer";
   if (seen !== undefined && !usableState) return `is ${seen.state}${seen.reason === "" ? "" : `: ${seen.reason}`}`;
+  if ((seen?.unreachableUntil ?? 0) > 0) return "is out for a moment, because connecting to it failed";
   const ejection = seen?.ejection ?? null;
   if (ejection !== null) return `is ejected: ${ejection.reason}`;
   if (endpoint.backup) return "is a backup, and there are usable ones that are not";

@@ -163,6 +163,17 @@ describe("endpoint", () => {
     expect(pool.passed[0]).toEqual({ endpoint: "127.0.0.1:3001", why: `is ejected: ${reason}` });
   });
 
+  test("who could not be connected to is out for a moment", () => {
+    const live = states(["127.0.0.1:3001", "ready", ""], ["127.0.0.1:3002", "ready", ""]);
+    const pools = new Map([
+      ["api", live.pools.get("api")!.map((each, at) => ({ ...each, unreachableUntil: at === 0 ? 5_000 : 0 }))],
+    ]);
+    const pool = api({ ...live, pools });
+    expect(pool.chosen).toBe("127.0.0.1:3002");
+    const why = "is out for a moment, because connecting to it failed";
+    expect(pool.passed[0]).toEqual({ endpoint: "127.0.0.1:3001", why });
+  });
+
   test("nobody ready: the backup first, then fail open, said so", () => {
     const backup = api(
       states(
