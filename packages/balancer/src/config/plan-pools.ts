@@ -2,18 +2,20 @@
 import type {
   EndpointPlan,
   HashKeyPlan,
+  LoginPlan,
   OutlierPlan,
   PoolPlan,
   ProbeName,
   ReadinessPlan,
   RetryPlan,
+  ScriptStep,
 } from "../pool/plan.ts";
 import { defaultExpect, defaultFastInterval, defaultRetry } from "./defaults.ts";
 import type { NamePlan, PoolSource } from "./plan.ts";
 import { planSticky } from "./plan-sticky.ts";
 import type { EndpointConfig, PoolConfig } from "./schema/pools.ts";
 import type { OutliersConfig } from "./schema/outliers.ts";
-import type { ReadinessConfig } from "./schema/readiness.ts";
+import type { ReadinessConfig, ScriptStepConfig } from "./schema/readiness.ts";
 import type { RetryConfig } from "./schema/retry.ts";
 
 /** Plans one pool; `within` finds the files that it names. Slots are given out later, so they are -1. */
@@ -94,8 +96,22 @@ function planHashKey(config: PoolConfig): HashKeyPlan | null {
 export function probeOf(config: ReadinessConfig): ProbeName | "off" {
   if (config.probe !== undefined) return config.probe === "grpc" ? "tcp" : config.probe;
   if (config.path !== undefined) return "http";
+  if (config.script !== undefined) return "script";
   if (config.tls !== undefined) return "tls";
   return config.command === undefined ? "tcp" : "command";
+}
+
+/** What a step of a script says; that it says one thing has been checked. */
+function planStep({ send, sendHex, expect, expectHex, matches }: ScriptStepConfig): ScriptStep {
+  const hex = (text: string): string => Buffer.from(text, "utf8").toString("hex");
+  if (send !== undefined) return { kind: "send", hex: hex(send) };
+  if (sendHex !== undefined) return { kind: "send", hex: sendHex };
+  if (matches !== undefined) return { kind: "matches", source: matches, unless: "" };
+  return { kind: "begins", hex: expectHex ?? hex(expect ?? "") };
+}
+
+function planLogin({ user = "", password = "", database = "" }: NonNullable<ReadinessConfig["login"]>): LoginPlan {
+  return { user, password, database };
 }
 
 function planReadiness(
@@ -122,6 +138,8 @@ function planReadiness(
             ca: tls?.ca === undefined ? "" : within(tls.ca),
           }
         : null,
+    script: probe === "script" ? (config.script ?? []).map(planStep) : [],
+    login: config.login === undefined ? null : planLogin(config.login),
     command: command === undefined ? null : { words: command, env: Object.entries(config.env ?? {}) },
     proxyProtocol,
     interval,

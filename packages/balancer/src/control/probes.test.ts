@@ -23,6 +23,11 @@ function setting() {
       tcp: { ...probe, name: "tcp" },
       tls: { ...probe, name: "tls" },
       command: { ...probe, name: "command" },
+      script: { ...probe, name: "script" },
+      postgres: { ...probe, name: "postgres" },
+      redis: { ...probe, name: "redis" },
+      mysql: { ...probe, name: "mysql" },
+      smtp: { ...probe, name: "smtp" },
     },
     states: {
       judge: (_, endpoint, verdict, reason) => void verdicts.push([port(endpoint), verdict, reason]),

@@ -83,6 +83,8 @@ export const readiness: NonNullable<PoolPlan["readiness"]> = {
   drainOn: [],
   tls: null,
   command: null,
+  script: [],
+  login: null,
   interval: 5_000,
   fastInterval: 1_000,
   timeout: 2_000,

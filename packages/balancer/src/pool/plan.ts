@@ -32,7 +32,22 @@ export interface EndpointPlan {
 }
 
 /** Names of the probes in probe/table.ts. */
-export type ProbeName = "http" | "tcp" | "tls" | "command";
+export type ProbeName = "http" | "tcp" | "tls" | "command" | "script" | "postgres" | "redis" | "mysql" | "smtp";
+
+/** One step of a scripted probe; bytes in hexadecimal. What is expected is looked for in what came since the last send. */
+export type ScriptStep =
+  | { readonly kind: "send"; readonly hex: string }
+  /** The answer begins with these bytes. */
+  | { readonly kind: "begins"; readonly hex: string }
+  /** The answer, one character a byte, matches `source`; it fails at once when it matches `unless` ("" = never). */
+  | { readonly kind: "matches"; readonly source: string; readonly unless: string };
+
+/** Who a probe says it is; "" where nothing is said. */
+export interface LoginPlan {
+  readonly user: string;
+  readonly password: string;
+  readonly database: string;
+}
 
 /** Which version of the PROXY protocol header is sent first on every connection to an endpoint. */
 export type ProxyProtocolPlan = "off" | "v1" | "v2";
@@ -54,6 +69,10 @@ export interface ReadinessPlan {
   readonly tls: TlsProbePlan | null;
   /** What is run, and with which environment; null for other probes. */
   readonly command: CommandProbePlan | null;
+  /** Of the probe `script`; empty for all others. */
+  readonly script: readonly ScriptStep[];
+  /** Of probes that speak a protocol with a login; null where nothing is said. */
+  readonly login: LoginPlan | null;
   /** What is said first on the probe's connections: that nobody is spoken for. As for the pool's own. */
   readonly proxyProtocol: ProxyProtocolPlan;
   readonly interval: number;

@@ -98,7 +98,9 @@ function checkReadiness({ readiness }: PoolConfig, pool: Path): Finding[] {
   if (probe === "command" && readiness.command === undefined) {
     findings.push(error(path, "a probe by command needs a command", "write command: [/path/of/program, argument]"));
   }
+  findings.push(...checkScript(readiness, probe, path));
   for (const [key, kind] of [
+    ["script", "script"],
     ["tls", "tls"],
     ["command", "command"],
     ["env", "command"],
@@ -126,6 +128,51 @@ function checkReadiness({ readiness }: PoolConfig, pool: Path): Finding[] {
         ),
       );
     }
+  }
+  return findings;
+}
+
+/** Probes that say who they are, and what of it each has a use for. */
+const logins: Readonly<Record<string, readonly string[]>> = {
+  postgres: ["user", "database"],
+  redis: ["user", "password"],
+  mysql: ["user"],
+};
+
+function checkScript({ script, login }: PoolConfig["readiness"], probe: string, path: Path): Finding[] {
+  const findings: Finding[] = [];
+  if (probe === "script" && script === undefined) {
+    const hint = 'write script: [{ send: "PING\\r\\n" }, { expect: "+PONG" }]';
+    findings.push(error(path, "a probe by script needs a script", hint));
+  }
+  for (const [index, step] of (script ?? []).entries()) {
+    const said = Object.entries(step).filter(([, value]) => value !== undefined);
+    if (said.length !== 1) {
+      const wrong = said.length === 0 ? "this step does nothing" : "a step does one thing, and this one does several";
+      const hint = "write one of send, sendHex, expect, expectHex, matches";
+      findings.push(error([...path, "script", index], wrong, hint));
+    }
+    const slow = step.matches === undefined ? null : slowRegex(step.matches);
+    if (slow !== null)
+      findings.push(warning([...path, "script", index, "matches"], slow, "write it without the outer repetition"));
+  }
+  if (script !== undefined && script.every(({ send, sendHex }) => send !== undefined || sendHex !== undefined)) {
+    const message = "nothing is expected, so whoever accepts a connection is ready";
+    findings.push(warning([...path, "script"], message, "add a step with expect, or write probe: tcp"));
+  }
+  for (const [key, value] of Object.entries(login ?? {})) {
+    if (value === undefined || logins[probe]?.includes(key) === true) continue;
+    const users = Object.keys(logins).filter((name) => logins[name]?.includes(key) === true);
+    findings.push(
+      error(
+        [...path, "login", key],
+        `"${key}" has no meaning with probe: ${probe}`,
+        `remove it; it is for ${users.join(" and ")}`,
+      ),
+    );
+  }
+  if (probe === "redis" && login?.user !== undefined && login.password === undefined) {
+    findings.push(error([...path, "login", "user"], "a user without a password cannot log in", "add password"));
   }
   return findings;
 }

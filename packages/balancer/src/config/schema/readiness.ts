@@ -44,15 +44,35 @@ const statusRange = (
   ) as unknown as z.ZodType<StatusRange, string | number>
 ).register(shortForms, { json: { type: "integer", minimum: 200, maximum: 599 } });
 
+const hex = () =>
+  written({ noun: "bytes in hexadecimal", hint: "write pairs of digits: 00 00 00 08" }, (text): string | Misread => {
+    const digits = text.replaceAll(/\s+/g, "").toLowerCase();
+    return /^(?:[0-9a-f]{2}){1,4096}$/.test(digits)
+      ? digits
+      : { reason: "bytes are pairs of the digits 0 to 9 and a to f", hint: "write pairs of digits: 00 00 00 08" };
+  });
+
+const scriptStep = z.strictObject({
+  send: text("bytes as a text").describe('Sends this text; `"PING\\r\\n"` in double quotes ends a line.').optional(),
+  sendHex: hex().describe("Sends these bytes.").optional(),
+  expect: text("bytes as a text").describe("The answer must begin with this text.").optional(),
+  expectHex: hex().describe("The answer must begin with these bytes.").optional(),
+  matches: written({ noun: "a regular expression", hint: "write ^250[ -]" }, parseRegex)
+    .describe("The answer must match this (JavaScript; one character for each byte, anywhere unless anchored).")
+    .optional(),
+});
+
+export type ScriptStepConfig = z.output<typeof scriptStep>;
+
 const probeSchema = z.strictObject({
-  probe: oneOf(["http", "tcp", "tls", "command", "grpc", "off"])
+  probe: oneOf(["http", "tcp", "tls", "command", "script", "postgres", "redis", "mysql", "smtp", "grpc", "off"])
     .register(notYet, {
       severity: "error",
       will: "the gRPC health service will be asked, once HTTP/2 is spoken to endpoints",
-      except: ["http", "tcp", "tls", "command", "off"],
+      except: ["http", "tcp", "tls", "command", "script", "postgres", "redis", "mysql", "smtp", "off"],
     })
     .describe(
-      "What is tried: a request (http), a connection (tcp), a TLS handshake (tls), a program (command), or nothing (off). If left out: http if there is a `path`, tls with `tls`, command with `command`, else tcp.",
+      "What is tried: a request (http), a connection (tcp), a TLS handshake (tls), a program (command), a conversation (script) or a ready-made one (postgres, redis, mysql, smtp), or nothing (off). If left out: http if there is a `path`, script with `script`, tls with `tls`, command with `command`, else tcp.",
     )
     .optional(),
   path: written({ noun: "a path", hint: "write /readyz" }, (path) =>
@@ -117,6 +137,27 @@ const probeSchema = z.strictObject({
         .optional(),
     })
     .describe("How a handshake of `probe: tls` is made.")
+    .optional(),
+  script: z
+    .array(scriptStep)
+    .min(1)
+    .max(50)
+    .meta({ examples: [[{ expect: "220 " }, { send: "NOOP\r\n" }, { expect: "250 " }, { send: "QUIT\r\n" }]] })
+    .describe(
+      "Steps of `probe: script`. What is expected is looked for in the first 16 KiB that came since the last step that sent something; what is sent behind the last expectation is a farewell.",
+    )
+    .optional(),
+  login: z
+    .strictObject({
+      user: text("a user's name")
+        .describe("For postgres and mysql, `plimsoll` if left out; for redis with a `password`.")
+        .optional(),
+      password: text("a password").describe("For redis: AUTH is sent first.").optional(),
+      database: text("the name of a database").describe("For postgres; the user's name if left out.").optional(),
+    })
+    .describe(
+      "Who the probes postgres, redis and mysql say they are. No password is needed to see whether the first and the last are ready.",
+    )
     .optional(),
   command: z
     .array(text("a word of the command"))

@@ -10,6 +10,16 @@ export function probeWords(plan: ReadinessPlan): string {
       return "TCP connect";
     case "tls":
       return "TLS handshake";
+    case "script":
+      return "script";
+    case "postgres":
+      return "PostgreSQL startup";
+    case "redis":
+      return "Redis PING";
+    case "mysql":
+      return "MySQL login";
+    case "smtp":
+      return "SMTP EHLO";
     case "command":
       return `command ${plan.command?.words[0] ?? ""}`;
   }
