@@ -41,6 +41,7 @@ export async function startRival(
     ...ports,
     endpoints: endpoints(scenario.endpoints(scale)),
     routes: scenario.routes(scale),
+    layer: scenario.layer,
     connections: scenario.idle(scale) + 2048,
   };
   const command = await rival.prepare(setting);

@@ -73,7 +73,8 @@ async function runRates(
     rates: RateSample[];
     problem: string | undefined;
   }[] = [];
-  for (const [at, rival] of rivals.entries()) {
+  const able = rivals.filter((rival) => scenario.layer === "http" || rival.httpOnly !== true);
+  for (const [at, rival] of able.entries()) {
     const entry = {
       rival,
       running: undefined as RunningRival | undefined,

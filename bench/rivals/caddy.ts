@@ -13,6 +13,7 @@ export const caddy: RivalKind = {
     if (!version) return undefined;
     return {
       name: "caddy",
+      httpOnly: true,
       version: `Caddy ${version.split(" ")[0] ?? version}`,
       async prepare(setting) {
         const file = join(setting.folder, "Caddyfile");

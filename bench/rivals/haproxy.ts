@@ -28,6 +28,7 @@ export const haproxy: RivalKind = {
 };
 
 export function configuration(setting: Setting): string {
+  if (setting.layer === "tcp") return streamConfiguration(setting);
   // A map that is searched as a tree is how HAProxy's users write thousands of routes.
   const rule =
     setting.routes === 0
@@ -58,6 +59,30 @@ frontend web
   http-request set-header X-Forwarded-Proto http
   http-request set-header X-Forwarded-Host %[req.hdr(host)]
   ${rule}
+
+backend app
+  balance random(2)
+${setting.endpoints.map((endpoint, at) => `  server s${at} ${endpoint}`).join("\n")}
+`;
+}
+
+function streamConfiguration(setting: Setting): string {
+  return `global
+  nbthread 1
+  maxconn ${setting.connections + 200}
+  no strict-limits
+
+defaults
+  mode tcp
+  timeout connect 3s
+  timeout client 1h
+  timeout server 1h
+  # Splicing in the kernel where it thinks that pays, as its manual recommends for large transfers.
+  option splice-auto
+
+frontend web
+  bind 127.0.0.1:${setting.port} backlog 4096
+  default_backend app
 
 backend app
   balance random(2)

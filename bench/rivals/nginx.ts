@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type RivalKind, routeNames, type Setting, versionLine } from "./rival.ts";
 
@@ -10,6 +11,7 @@ export const nginx: RivalKind = {
     if (!version) return undefined;
     return {
       name: "nginx",
+      httpOnly: !(await passesTcp()),
       version: version.replace("nginx version: ", ""),
       async prepare(setting) {
         const file = join(setting.folder, "nginx.conf");
@@ -21,6 +23,7 @@ export const nginx: RivalKind = {
 };
 
 export function configuration(setting: Setting): string {
+  if (setting.layer === "tcp") return streamConfiguration(setting);
   const locations =
     setting.routes === 0
       ? ["location / { proxy_pass http://app; }"]
@@ -61,6 +64,41 @@ ${setting.endpoints.map((endpoint) => `    server ${endpoint};`).join("\n")}
   server {
     listen 127.0.0.1:${setting.port} backlog=4096;
 ${locations.map((location) => `    ${location}`).join("\n")}
+  }
+}
+`;
+}
+
+/** Where Debian's package libnginx-mod-stream puts it; elsewhere it may be built in. */
+const streamModule = "/usr/lib/nginx/modules/ngx_stream_module.so";
+
+async function passesTcp(): Promise<boolean> {
+  if (existsSync(streamModule)) return true;
+  const child = Bun.spawn(["nginx", "-V"], { stdin: "ignore", stdout: "ignore", stderr: "pipe" });
+  return / --with-stream(?: |$)/m.test(await child.stderr.text());
+}
+
+function streamConfiguration(setting: Setting): string {
+  return `${existsSync(streamModule) ? `load_module ${streamModule};\n` : ""}daemon off;
+user root;
+worker_processes 1;
+worker_rlimit_nofile ${setting.connections * 2 + 1000};
+error_log stderr crit;
+pid ${setting.folder}/nginx.pid;
+events { worker_connections ${setting.connections * 2 + 500}; }
+stream {
+  access_log off;
+  tcp_nodelay on;
+  proxy_timeout 1h;
+  proxy_connect_timeout 3s;
+  proxy_buffer_size 64k;
+  upstream app {
+    random two least_conn;
+${setting.endpoints.map((endpoint) => `    server ${endpoint};`).join("\n")}
+  }
+  server {
+    listen 127.0.0.1:${setting.port} backlog=4096;
+    proxy_pass app;
   }
 }
 `;

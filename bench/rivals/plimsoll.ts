@@ -26,11 +26,14 @@ export function configuration(setting: Setting): string {
     setting.routes === 0
       ? ["{ pool: app }"]
       : routeNames(setting).map((name) => `{ match: { path: ${name}/* }, pool: app }`);
+  const own =
+    setting.layer === "tcp"
+      ? ["    protocol: tcp"]
+      : ["    timeouts: { idle: 1h }", "    limits: { requestsPerConnection: 0 }"];
   return `listeners:
   web:
     address: 127.0.0.1:${setting.port}
-    timeouts: { idle: 1h }
-    limits: { requestsPerConnection: 0 }
+${own.join("\n")}
     routes:
 ${routes.map((route) => `      - ${route}`).join("\n")}
 pools:

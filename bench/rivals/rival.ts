@@ -13,6 +13,8 @@ export interface Setting {
   readonly routes: number;
   /** A folder for configuration and temporary files. */
   readonly folder: string;
+  /** What the listener does: reads requests, or passes bytes on. */
+  readonly layer: "http" | "tcp";
   /** Connections that it must be able to hold at a time. */
   readonly connections: number;
 }
@@ -27,6 +29,8 @@ export interface Command {
 export interface Rival {
   readonly name: string;
   readonly version: string;
+  /** It cannot pass TCP on, as it is installed here. */
+  readonly httpOnly?: boolean;
   /** Writes what it needs into the folder and says how to start it. */
   prepare(setting: Setting): Promise<Command>;
 }

@@ -13,6 +13,7 @@ const setting: Setting = {
   endpoints: ["127.0.0.1:21000", "127.0.0.1:21001"],
   routes: 0,
   folder: "/folder",
+  layer: "http",
   connections: 1000,
 };
 

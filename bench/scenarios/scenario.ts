@@ -21,6 +21,8 @@ export interface Scenario {
   readonly text: string;
   /** "rate": requests a second, latency, CPU. "memory": resident memory after so many requests, and after ten times as many. */
   readonly measures: "rate" | "memory";
+  /** "tcp": what is carried is passed on as bytes, by those rivals that can. */
+  readonly layer: "http" | "tcp";
   readonly endpoints: (scale: Scale) => number;
   /** 0 = one route for everything. */
   readonly routes: (scale: Scale) => number;
@@ -33,6 +35,7 @@ export interface Scenario {
 export function scenario(special: Pick<Scenario, "name" | "title" | "text"> & Partial<Scenario>): Scenario {
   return {
     measures: "rate",
+    layer: "http",
     endpoints: () => 2,
     routes: () => 0,
     idle: () => 0,

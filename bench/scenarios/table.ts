@@ -8,6 +8,8 @@ import { memory } from "./memory.ts";
 import { newConnections } from "./new-connections.ts";
 import { routes10000 } from "./routes-10000.ts";
 import { uploads } from "./uploads.ts";
+import { tcp1m } from "./tcp-1m.ts";
+import { tcpConnections } from "./tcp-connections.ts";
 import type { Scenario } from "./scenario.ts";
 
 /** What is measured, in the order of the report. A new scenario is one file and one line here. */
@@ -18,6 +20,8 @@ export const scenarios: readonly Scenario[] = [
   answers1m,
   uploads,
   newConnections,
+  tcp1m,
+  tcpConnections,
   routes10000,
   endpoints1000,
   idle10000,
