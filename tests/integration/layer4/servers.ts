@@ -1,7 +1,7 @@
 // PostgreSQL and Redis, in processes and folders of their own, for the tests of this folder.
-import { chownSync, cpSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, chownSync, cpSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { freePort, type Program, startProgram } from "@plimsoll/testbed/processes";
 
 /** The folder with PostgreSQL's own programs, which Debian keeps out of the search path. */
@@ -15,6 +15,14 @@ function binaries(): string {
 /** PostgreSQL refuses to run as root. */
 const isRoot = process.getuid?.() === 0;
 const asPostgres = isRoot ? ["runuser", "-u", "postgres", "--"] : [];
+
+/** Lets the user postgres pass through the folders above this one, which the test run made for root alone. */
+function letThrough(folder: string): void {
+  for (let above = dirname(folder); above !== "/"; above = dirname(above)) {
+    const { mode } = statSync(above);
+    if ((mode & 0o001) === 0) chmodSync(above, mode | 0o001);
+  }
+}
 
 function output(argv: readonly string[]): string {
   const done = Bun.spawnSync([...argv], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
@@ -33,6 +41,7 @@ export async function startPostgres(
   count: number,
 ): Promise<{ readonly servers: readonly Server[]; remove(): Promise<void> }> {
   const folder = mkdtempSync(join(tmpdir(), "layer4-postgres-"));
+  if (isRoot) letThrough(folder);
   if (isRoot) chownSync(folder, Number(output(["id", "-u", "postgres"])), Number(output(["id", "-g", "postgres"])));
   const data = (index: number): string => join(folder, `data-${index}`);
   const servers: Server[] = [];

@@ -142,7 +142,7 @@ const probeSchema = z.strictObject({
     .array(scriptStep)
     .min(1)
     .max(50)
-    .meta({ examples: [[{ expect: "220 " }, { send: "NOOP\r\n" }, { expect: "250 " }, { send: "QUIT\r\n" }]] })
+    .meta({ examples: [[{ expect: "220" }, { sendHex: "51 55 49 54 0d 0a" }]] })
     .describe(
       "Steps of `probe: script`. What is expected is looked for in the first 16 KiB that came since the last step that sent something; what is sent behind the last expectation is a farewell.",
     )
