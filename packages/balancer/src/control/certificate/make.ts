@@ -4,7 +4,10 @@ import type { webcrypto } from "node:crypto";
 import "./reflection.ts";
 import { AsnConvert } from "@peculiar/asn1-schema";
 import { GeneralName, GeneralSubtree, GeneralSubtrees, NameConstraints } from "@peculiar/asn1-x509";
-import * as x509 from "@peculiar/x509";
+import type * as X509 from "@peculiar/x509";
+
+/** Loaded late: Bun runs scripts that are imported statically in no fixed order, and this one fails before `reflection.ts`. */
+let x509: typeof X509;
 
 /** PEM, both; the key as PKCS#8. */
 export interface MadePair {
@@ -29,6 +32,7 @@ const nameConstraints = "2.5.29.30";
  * for an address below a limit of that kind ("unsupported name constraint type").
  */
 export async function makeAuthority(commonName: string, dates: Dates, permitted: readonly string[]): Promise<MadePair> {
+  x509 = await import("@peculiar/x509");
   const keys = await newKeys();
   const name = [{ CN: [commonName] }];
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
@@ -48,6 +52,7 @@ export async function makeAuthority(commonName: string, dates: Dates, permitted:
 
 /** A listener's certificate for DNS names and IP addresses, signed by `issuer` or by itself. */
 export async function makeLeaf(names: readonly string[], dates: Dates, issuer?: MadePair): Promise<MadePair> {
+  x509 = await import("@peculiar/x509");
   const keys = await newKeys();
   const subject = new x509.Name([{ CN: [(names[0] ?? "").slice(0, 64)] }]);
   const above = issuer === undefined ? null : new x509.X509Certificate(issuer.cert);
@@ -79,7 +84,7 @@ function readSigningKey(pem: string): Promise<webcrypto.CryptoKey> {
   return crypto.subtle.importKey("pkcs8", der, algorithm, false, ["sign"]);
 }
 
-async function asPair(certificate: x509.X509Certificate, keys: CryptoKeyPair): Promise<MadePair> {
+async function asPair(certificate: X509.X509Certificate, keys: CryptoKeyPair): Promise<MadePair> {
   const der = await crypto.subtle.exportKey("pkcs8", keys.privateKey);
   return { cert: `${certificate.toString("pem")}\n`, key: `${x509.PemConverter.encode(der, "PRIVATE KEY")}\n` };
 }
