@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { calledAs, moduleReaderCommand, ownParts, programCommand, shopCommand, workerCommand } from "./own-parts.ts";
+import { calledAs, moduleReaderCommand, ownParts, shopCommand, workerCommand } from "./own-parts.ts";
 
 test("as npm installs it, every part is a file that is there, run by this Bun with its flags", () => {
-  const commands = [workerCommand(), programCommand(), moduleReaderCommand("/app/plimsoll.config.ts").slice(0, -1)];
+  const commands = [workerCommand(), moduleReaderCommand("/app/plimsoll.config.ts").slice(0, -1)];
   for (const command of commands) {
     expect(command.slice(0, -1)).toEqual([process.execPath, ...process.execArgv]);
     expect([command.at(-1), existsSync(command.at(-1) ?? "")]).toEqual([expect.stringMatching(/\.ts$/), true]);
@@ -18,10 +18,6 @@ test("the shop runs under Node where it is at hand, without flags that are Bun's
   expect(program).toBe(node ?? process.execPath);
   expect(rest.at(-1)).toEndWith("/demo-shop/server.mjs");
   if (node !== null) expect(rest).toHaveLength(1);
-});
-
-test("another version of the program is started with the same arguments", () => {
-  expect(programCommand("/opt/new/bun")).toEqual(["/opt/new/bun", ...programCommand().slice(1)]);
 });
 
 test("no command of the table has the name of a hidden part", () => {

@@ -37,11 +37,6 @@ export function shopCommand(): readonly string[] {
   return node === null ? [program, ...rest] : [node, ...rest.slice(-1)];
 }
 
-/** The arguments that run this program itself anew: what follows are its own. `program` is where the new version lies. */
-export function programCommand(program: string = process.execPath): readonly string[] {
-  return isSingleFile ? [program] : [program, ...ownFlags(), fileURLToPath(new URL("./main.ts", import.meta.url))];
-}
-
 function partCommand(word: string, file: string): readonly [string, ...string[]] {
   if (isSingleFile) return [ownExecutable, word];
   return [process.execPath, ...ownFlags(), fileURLToPath(new URL(file, import.meta.url))];

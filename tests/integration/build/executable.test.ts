@@ -211,7 +211,15 @@ export default defineConfig(config);
     const pid = await killOne(admin);
     expect(executableOf(pid)).toBe(`${plimsoll} (deleted)`);
     expect(await (await fetch(web)).text()).toBe("one");
-    balancer.signal("SIGTERM");
+
+    // And an upgrade is what makes the new one run.
+    const upgraded = await call("upgrade", "--admin", admin, "--wait");
+    expect([upgraded.code, upgraded.err]).toEqual([0, ""]);
+    expect(await (await fetch(web)).text()).toBe("one");
+    const after = await workers(admin);
+    expect(after.map((worker) => executableOf(worker.pid))).toEqual([plimsoll, plimsoll]);
+    expect((await call("stop", "--admin", admin)).code).toBe(0);
+    // Its output ends with that of its successor, who has inherited it.
     expect(await balancer.exited).toBe(0);
   });
 

@@ -122,6 +122,7 @@ function listenerPlan(options: ListenerOptions, routes: readonly RoutePlan[]): L
       requestsPerConnection: 10_000,
       maxConnections: 0,
       minBodyRate: 256,
+      minReadRate: 256,
       ...limits,
     },
     routes,

@@ -151,12 +151,12 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
   }
 
   onDrain(): void {
-    const drained = this.outbox.drain();
-    if (!drained) {
+    // What went out now is in the kernel's queue, too: it is looked at anew.
+    this.#unsent = -1;
+    if (!this.outbox.drain()) {
       this.#watchReader();
       return;
     }
-    this.#unsent = -1;
     if (this.#phase === Phase.closing) {
       this.#close();
       return;
@@ -401,6 +401,7 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
       return;
     }
     this.#phase = Phase.head;
+    this.#unsent = -1;
     this.#idleSince = this.#context.wheel.now;
     const { timeouts } = this.#state.current.plan;
     this.#arm(this.#held.empty ? timeouts.idle : timeouts.headers);
@@ -459,6 +460,9 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
     else if (this.#phase === Phase.head && !this.#held.empty) {
       this.#requests++;
       this.#refuseUnread("request-head-timeout", "");
+    } else if (this.#phase === Phase.head && this.#connection.unsent() > 0) {
+      // It asks nothing because it has not even its last answer, all of which went into the kernel's queue.
+      this.#readerStalled();
     } else if (this.#phase === Phase.head) {
       // Nothing was asked: an idle connection ends without a word.
       this.#connection.close();
@@ -471,16 +475,21 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
 
   /**
    * The client took nothing for a whole interval as far as we see. The kernel may have megabytes of its own to send before
-   * it asks for more, so a client at 1 KB/s looks idle for minutes: what counts is whether its queue got shorter.
+   * it asks for more, so a client at 1 KB/s looks idle for minutes: what counts is by how much its queue got shorter. One that
+   * takes a byte now and then would hold its endpoint's connection for days.
    */
   #readerStalled(): void {
+    const { limits, timeouts } = this.#state.current.plan;
     const unsent = this.#connection.unsent();
-    if (unsent >= 0 && unsent !== this.#unsent) {
+    const taken = this.#unsent - unsent;
+    // The first look, and the others; at the second it is known what went since.
+    if (unsent >= 0 && (this.#unsent < 0 || (taken > 0 && taken * 1000 >= limits.minReadRate * timeouts.body))) {
       this.#unsent = unsent;
-      this.#arm(this.#state.current.plan.timeouts.body);
+      this.#arm(timeouts.body);
       return;
     }
-    this.exchange.clientGone("client-read-timeout", "");
+    const cause = unsent >= 0 && taken > 0 ? `less than ${limits.minReadRate} bytes a second` : "";
+    this.exchange.clientGone("client-read-timeout", cause);
     this.outbox.clear();
     this.#connection.reset();
     this.#die();

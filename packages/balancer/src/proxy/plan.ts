@@ -107,6 +107,8 @@ export interface ListenerPlan {
     readonly maxConnections: number;
     /** Bytes a second that a request body must bring; 0 = any speed. */
     readonly minBodyRate: number;
+    /** Bytes a second that must be taken of an answer that waits for its client; 0 = any. */
+    readonly minReadRate: number;
   };
   /** For datagrams. */
   readonly udp: {

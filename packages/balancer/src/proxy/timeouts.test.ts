@@ -268,8 +268,9 @@ describe("the client", () => {
     client.room = 50;
     stage.origin().send(`HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n${"x".repeat(5_000)}`);
     const connection = stage.network.accepted[0];
+    // Fast enough for limits.minReadRate: slower ones are in slow-readers.test.ts.
     for (let queued = 20; queued > 0; queued--) {
-      if (connection !== undefined) connection.queued = queued;
+      if (connection !== undefined) connection.queued = queued * 1_000;
       stage.advance(clientTimes.body);
     }
     expect(client.over).toBeFalse();

@@ -42,6 +42,11 @@ const limitsSchema = z
       .describe(
         "Bytes a second that a request body must bring, over 30s (or `timeouts.body` if that is longer) in which this program waits for it; else 408. A client that sends a byte now and then would hold a place at an endpoint for ever. Not asked once the answer has begun. 0: any speed.",
       ),
+    minReadRate: integer(0, 1_000_000_000)
+      .default(256)
+      .describe(
+        "Bytes a second that a client must take of an answer that waits for it, over each `timeouts.body`; else it is cut off. An event stream with little to say does not wait for its client. 0: any speed.",
+      ),
   })
   .prefault({})
   .describe("Limits on what clients may send.");
