@@ -15,13 +15,15 @@ import { setUp } from "./setup.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
-/** Names of the platform packages that could hold a binary for this machine, best first. */
-function candidates() {
-  const cpu = process.arch === "arm64" ? "aarch64" : process.arch;
-  const system = process.platform === "win32" ? "windows" : process.platform;
+/**
+ * Names of the platform packages that could hold a binary for a machine, best first. `glibc` is its version, undefined where
+ * there is none (musl).
+ */
+export function candidates(platform, arch, glibc) {
+  const cpu = arch === "arm64" ? "aarch64" : arch;
+  const system = platform === "win32" ? "windows" : platform;
   const base = `bun-${system}-${cpu}`;
   if (system !== "linux") return [base, `${base}-baseline`];
-  const glibc = process.report?.getReport?.().header?.glibcVersionRuntime;
   const variants = [base, `${base}-baseline`];
   const musl = [`${base}-musl`, `${base}-musl-baseline`];
   return glibc ? [...variants, ...musl] : [...musl, ...variants];
@@ -29,7 +31,8 @@ function candidates() {
 
 /** Path of the Bun binary, or undefined when none is installed. */
 export function findBun() {
-  const folders = [...candidates().map((name) => join("@oven", name)), "bun"];
+  const glibc = process.report?.getReport?.().header?.glibcVersionRuntime;
+  const folders = [...candidates(process.platform, process.arch, glibc).map((name) => join("@oven", name)), "bun"];
   for (const folder of folders) {
     for (const file of ["bun", "bun.exe"]) {
       const path = join(root, "node_modules", folder, "bin", file);
