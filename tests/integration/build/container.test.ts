@@ -6,7 +6,6 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { freePort } from "@plimsoll/testbed/processes";
 import { eventually } from "@plimsoll/testbed/waiting";
-import { parse } from "yaml";
 import { build } from "../../../tools/build.ts";
 import { startProgram, type Program } from "../up/program.ts";
 
@@ -40,7 +39,7 @@ interface Service {
   readonly ports?: readonly string[];
   readonly stop_grace_period?: string;
 }
-const compose = parse(readFileSync(join(example, "compose.yaml"), "utf8"), { merge: true }) as {
+const compose = Bun.YAML.parse(readFileSync(join(example, "compose.yaml"), "utf8")) as {
   readonly services: Readonly<Record<string, Service>>;
 };
 const { balancer = {}, ...apps } = compose.services;
@@ -107,7 +106,7 @@ describe("the example", () => {
     const text = readFileSync(join(example, "plimsoll.yaml"), "utf8");
     for (const [name, { environment }] of Object.entries(apps))
       expect(text).toContain(`${name}:${environment?.["PORT"]}`);
-    const config = parse(text) as {
+    const config = Bun.YAML.parse(text) as {
       readonly shutdown: Readonly<Record<"lag" | "window", string>>;
       readonly listeners: { readonly web: { readonly address: string } };
     };
