@@ -112,8 +112,17 @@ function listenerPlan(options: ListenerOptions, routes: readonly RoutePlan[]): L
     underscores: "drop",
     readyPath: "",
     errorPages: [],
+    tls: null,
     ...rest,
-    timeouts: { proxyHeader: 5_000, headers: 10_000, body: 30_000, idle: 75_000, halfClose: 1000, ...timeouts },
+    timeouts: {
+      proxyHeader: 5_000,
+      handshake: 10_000,
+      headers: 10_000,
+      body: 30_000,
+      idle: 75_000,
+      halfClose: 1000,
+      ...timeouts,
+    },
     limits: {
       headBytes: 16_384,
       targetBytes: 8192,
@@ -194,6 +203,7 @@ function poolPlan(name: string, options: PoolOptions, rows: Rows): PoolPlan {
     retry: { ...usualRetry, ...retry },
     limits: { inFlight: 0, queue: 0, queueTimeout: 1000, ...limits },
     keepAlive: { maxIdle: 64, idle: 4000, maxRequests: 0, ...keepAlive },
+    tls: null,
     proxyProtocol: "off",
   };
 }

@@ -12,6 +12,10 @@ export function redactedPlan(plan: EnginePlan): unknown {
     if (key === "body" && typeof value === "string" && value.length > longestBody) {
       return `${value.slice(0, longestBody)}... (${value.length} characters)`;
     }
+    // PEM: keys are nobody's business, certificates fill the page.
+    if (typeof value === "string" && value.includes("-----BEGIN ")) {
+      return value.includes("PRIVATE KEY") ? hidden : `PEM (${value.length} characters)`;
+    }
     if (key === "secrets" && Array.isArray(value)) return value.map(() => hidden);
     // Header edits, probe headers and matches are lists of [name, value].
     if (Array.isArray(value) && value.length === 2 && typeof value[0] === "string" && secretName.test(value[0])) {

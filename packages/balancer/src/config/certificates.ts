@@ -20,18 +20,31 @@ export interface KeyPair {
   readonly facts: CertificateFacts;
 }
 
+/** By which certificates of clients are judged. */
+export interface ClientAuthorities {
+  readonly ca: { readonly file: string; readonly pem: string };
+  readonly crl: { readonly file: string; readonly pem: string };
+}
+
 /** What a pool's `tls` names. */
 export interface PoolCertificates {
-  /** PEM; "" = none named. */
-  readonly ca: string;
+  readonly ca: { readonly file: string; readonly pem: string };
   readonly client: KeyPair | null;
 }
 
 export interface Certificates {
   /** By listener, in the order in which they are written; what cannot be used is missing, and is an error. */
   readonly listeners: ReadonlyMap<string, readonly KeyPair[]>;
+  /** Listeners that ask clients for certificates. */
+  readonly clientAuthorities: ReadonlyMap<string, ClientAuthorities>;
   readonly pools: ReadonlyMap<string, PoolCertificates>;
 }
+
+export const noCertificates: Certificates = {
+  listeners: new Map(),
+  clientAuthorities: new Map(),
+  pools: new Map(),
+};
 
 /** Reads everything. What is wrong with it becomes findings. */
 export function readCertificates(
@@ -42,12 +55,17 @@ export function readCertificates(
   const findings: Finding[] = [];
   const files = new Files(file, reader, findings);
   const listeners = new Map<string, readonly KeyPair[]>();
+  const clientAuthorities = new Map<string, ClientAuthorities>();
   for (const [name, listener] of Object.entries(config.listeners)) {
     const written = listener.tls?.certificates ?? [];
     const path = ["listeners", name, "tls", "certificates"];
     const read = written.map((pair, index) => files.keyPair(pair, [...path, index], "server"));
     const pairs = read.filter((pair) => pair !== null);
     listeners.set(name, pairs);
+    const asked = listener.tls?.clientCertificates;
+    if (asked !== undefined) {
+      clientAuthorities.set(name, files.clientAuthorities(asked, ["listeners", name, "tls", "clientCertificates"]));
+    }
     findings.push(...findTwins(read, path));
     const ordered = listener.tls?.acme ?? [];
     if (written.length + ordered.length > 0 && pairs.length === written.length) {
@@ -59,7 +77,7 @@ export function readCertificates(
   for (const [name, { tls }] of Object.entries(config.pools)) {
     if (tls !== undefined) pools.set(name, files.poolFiles(tls, ["pools", name, "tls"]));
   }
-  return { certificates: { listeners, pools }, findings };
+  return { certificates: { listeners, clientAuthorities, pools }, findings };
 }
 
 type PoolTlsConfig = NonNullable<Config["pools"][string]["tls"]>;
@@ -86,11 +104,27 @@ class Files {
     return facts === null ? null : { certFile: cert.full, keyFile: key.full, cert: cert.text, key: key.text, facts };
   }
 
+  clientAuthorities(asked: { readonly ca: string; readonly crl?: string | undefined }, path: Path): ClientAuthorities {
+    const ca = this.#read(asked.ca, [...path, "ca"], "the file of authorities");
+    for (const one of ca === null ? [] : readAuthorities(ca.text, this.#now).findings) {
+      this.#tell(one, ca?.full ?? "", [...path, "ca"]);
+    }
+    const crl = asked.crl === undefined ? null : this.#read(asked.crl, [...path, "crl"], "the revocation list");
+    if (crl !== null && !crl.text.includes("-----BEGIN X509 CRL-----")) {
+      const hint = "name the file with -----BEGIN X509 CRL----- in it; openssl crl -inform DER -in this -out that.pem";
+      this.#findings.push(error([...path, "crl"], `${crl.full}: it holds no revocation list in PEM`, hint));
+    }
+    return {
+      ca: { file: ca?.full ?? "", pem: ca?.text ?? "" },
+      crl: { file: crl?.full ?? "", pem: crl?.text ?? "" },
+    };
+  }
+
   poolFiles({ ca, cert, key }: PoolTlsConfig, path: Path): PoolCertificates {
-    let authorities = "";
+    let authorities = { file: "", pem: "" };
     if (ca !== undefined) {
       const read = this.#read(ca, [...path, "ca"], "the file of authorities");
-      authorities = read?.text ?? "";
+      if (read !== null) authorities = { file: read.full, pem: read.text };
       for (const one of read === null ? [] : readAuthorities(read.text, this.#now).findings) {
         this.#tell(one, read?.full ?? "", [...path, "ca"]);
       }

@@ -60,11 +60,12 @@ export function planValue(written: unknown, known: Known, reader: FileReader): L
   if (checked.config !== null) {
     const { config } = checked;
     const read = readErrorPages(config, places.file, reader);
-    plan = planConfig(config, (written) => reader.resolve(places.file, written), read.pages, checked.original);
     const { original } = checked;
+    const within = (written: string): string => reader.resolve(places.file, written);
+    const certificates = readCertificates(config, places.file, reader);
+    plan = planConfig(config, within, read.pages, certificates.certificates, original);
     const isWritten = (path: Path): boolean => stands(value, original(path));
     const meant: Meant = { config, plan, poolNames: keysOf(value, "pools"), isWritten, original };
-    const certificates = readCertificates(config, places.file, reader);
     findings.push(
       ...believable([...read.findings, ...certificates.findings, ...checkMeaning(meant)], original, checked.removed),
     );

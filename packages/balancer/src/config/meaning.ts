@@ -11,6 +11,7 @@ import { checkProxyProtocol } from "./meaning/proxy-protocol.ts";
 import { checkReferences } from "./meaning/references.ts";
 import { checkRetries } from "./meaning/retries.ts";
 import { checkRoutes } from "./meaning/routes.ts";
+import { checkTls } from "./meaning/tls.ts";
 import { checkTies } from "./meaning/ties.ts";
 import type { Finding } from "./problem.ts";
 
@@ -27,6 +28,7 @@ const checks: readonly Check[] = [
   checkRetries,
   checkReferences,
   checkTies,
+  checkTls,
   checkHierarchy,
 ];
 

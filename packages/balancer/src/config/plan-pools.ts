@@ -10,8 +10,10 @@ import type {
   RetryPlan,
   ScriptStep,
 } from "../pool/plan.ts";
+import type { Certificates } from "./certificates.ts";
 import { defaultExpect, defaultFastInterval, defaultRetry } from "./defaults.ts";
 import type { NamePlan, PoolSource } from "./plan.ts";
+import { planPoolTls } from "./plan-tls.ts";
 import { planSticky } from "./plan-sticky.ts";
 import type { EndpointConfig, PoolConfig } from "./schema/pools.ts";
 import type { OutliersConfig } from "./schema/outliers.ts";
@@ -19,7 +21,12 @@ import type { ReadinessConfig, ScriptStepConfig } from "./schema/readiness.ts";
 import type { RetryConfig } from "./schema/retry.ts";
 
 /** Plans one pool; `within` finds the files that it names. Slots are given out later, so they are -1. */
-export function planPool(name: string, config: PoolConfig, within: (written: string) => string): PoolSource {
+export function planPool(
+  name: string,
+  config: PoolConfig,
+  within: (written: string) => string,
+  certificates: Certificates,
+): PoolSource {
   const endpoints: EndpointPlan[] = [];
   const names: NamePlan[] = [];
   for (const endpoint of config.endpoints) {
@@ -47,6 +54,7 @@ export function planPool(name: string, config: PoolConfig, within: (written: str
     limits: config.limits,
     keepAlive: config.keepAlive,
     proxyProtocol: config.proxyProtocol,
+    tls: config.tls === undefined ? null : planPoolTls(name, config.tls, certificates),
     declared: planDeclared(config.declared ?? {}),
   };
   return { pool, names };

@@ -2,6 +2,7 @@
 // the defaults are the same ones.
 import { formatHostPort } from "./address.ts";
 import { defineConfig } from "./define.ts";
+import { noCertificates } from "./certificates.ts";
 import { planConfig } from "./plan-listeners.ts";
 import type { Plan } from "./plan.ts";
 import { configSchema } from "./schema/config.ts";
@@ -55,7 +56,7 @@ export function planForUp(options: UpOptions): Plan {
     // Nothing stands in front of it that would have to hear of the end, and who presses Ctrl-C does not want to wait.
     shutdown: { lag: "0s" },
   });
-  const plan = planConfig(configSchema.parse(written), (path) => path, new Map());
+  const plan = planConfig(configSchema.parse(written), (path) => path, new Map(), noCertificates);
   const endpoints = options.endpoints.map(({ id, host, port }) => ({
     slot: -1,
     id,

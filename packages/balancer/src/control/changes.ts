@@ -11,7 +11,8 @@ export function describeChanges(from: EnginePlan, to: EnginePlan): string[] {
     const name = `listener ${after.name}`;
     const address = ({ address: { host, port } }: typeof before) => hostPort(host, port);
     if (address(before) !== address(after)) lines.push(`${name}: moved from ${address(before)} to ${address(after)}`);
-    else if (!same(listenerBefore, listenerAfter)) lines.push(`${name}: settings changed`);
+    else if (!same(withoutPems(listenerBefore), withoutPems(listenerAfter))) lines.push(`${name}: settings changed`);
+    else if (!same(listenerBefore, listenerAfter)) lines.push(`${name}: certificates changed`);
     compareNamed(`${name}: route`, before.routes, after.routes, lines, (_, { name: route }) => {
       lines.push(`${name}: route ${route} changed`);
     });
@@ -20,7 +21,8 @@ export function describeChanges(from: EnginePlan, to: EnginePlan): string[] {
     const name = `pool ${after.name}`;
     const { endpoints: endpointsBefore, ...poolBefore } = before;
     const { endpoints: endpointsAfter, ...poolAfter } = after;
-    if (!same(poolBefore, poolAfter)) lines.push(`${name}: settings changed`);
+    if (!same(withoutPems(poolBefore), withoutPems(poolAfter))) lines.push(`${name}: settings changed`);
+    else if (!same(poolBefore, poolAfter)) lines.push(`${name}: certificates changed`);
     const named = (endpoints: typeof endpointsBefore) => endpoints.map((each) => ({ ...each, name: each.id }));
     compareNamed(`${name}: endpoint`, named(endpointsBefore), named(endpointsAfter), lines, (_, { name: id }) => {
       lines.push(`${name}: endpoint ${id} changed`);
@@ -51,4 +53,11 @@ function compareNamed<T extends { readonly name: string }>(
 /** Plans are plain data that survives JSON, made by one piece of code: equal ones have equal texts. */
 function same(a: unknown, b: unknown): boolean {
   return a === b || JSON.stringify(a) === JSON.stringify(b);
+}
+
+/** What is left when what was read from certificates' files is taken out. */
+function withoutPems(plan: object): unknown {
+  return JSON.parse(JSON.stringify(plan), (key, value: unknown) =>
+    key === "names" || (typeof value === "string" && value.includes("-----BEGIN ")) ? "" : value,
+  ) as unknown;
 }

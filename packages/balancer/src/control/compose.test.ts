@@ -48,7 +48,7 @@ test("challenges that are open travel with what runs, and their coming and going
 });
 
 test("names become endpoints with ids that a person can read and that stay the same", () => {
-  const srv = name("srv+_http._tcp.app", { kind: "srv", port: 0, backup: true });
+  const srv = name("srv+_http._tcp.app", { kind: "srv", name: "_http._tcp.app", port: 0, backup: true });
   const made = compose(
     plan({ api: { endpoints: [endpoint("10.0.0.9:80")], names: [name("app:80"), srv, name("lost:80")] } }),
     new Map([
@@ -68,6 +68,7 @@ test("names become endpoints with ids that a person can read and that stay the s
     id: "srv+_http._tcp.app@10.0.0.1:8001",
     stableId: "srv+_http._tcp.app@10.0.0.1:8001",
     address: { kind: "tcp", host: "10.0.0.1", port: 8001 },
+    serverName: "app",
     weight: 6,
     zone: "b",
     backup: true,

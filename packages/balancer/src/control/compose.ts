@@ -63,6 +63,7 @@ function endpointOf(name: NamePlan, address: ResolvedAddress): EndpointPlan {
     id,
     stableId: id,
     address: { kind: "tcp", host: address.host, port: address.port },
+    serverName: name.kind === "srv" ? name.name.replace(/^(?:_[^.]*\.)+/, "") : name.name,
     weight: name.weight * address.weight,
     zone: name.zone,
     backup: name.backup || address.backup,

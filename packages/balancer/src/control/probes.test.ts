@@ -77,7 +77,7 @@ const readiness = {
 
 function plan(ports: readonly number[], how: ReadinessPlan | null = readiness): EnginePlan {
   const endpoints = ports.map((port) => ({ slot: 0, id: `${port}`, address: { kind: "tcp", host: "10.0.0.1", port } }));
-  return { listeners: [], pools: [{ name: "app", readiness: how, endpoints } as unknown as PoolPlan] };
+  return { listeners: [], pools: [{ name: "app", readiness: how, endpoints, tls: null } as unknown as PoolPlan] };
 }
 
 test("a pool is probed at once, one endpoint after another, then at its interval", async () => {

@@ -5,7 +5,8 @@ import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { Timers } from "../net/clock.ts";
 import type { EndpointPlan, PoolPlan, ProbeName, ReadinessPlan } from "../pool/plan.ts";
-import type { Probe } from "../pool/probe/probe.ts";
+import { endpointTls } from "../pool/endpoint-tls.ts";
+import type { Probe, ProbeSubject } from "../pool/probe/probe.ts";
 import { firstProbeAt, nextProbeAt } from "../pool/probe/schedule.ts";
 import { isChanging, observe, unprobed, type Standing } from "../pool/probe/threshold.ts";
 import { probeWords } from "../pool/probe/words.ts";
@@ -39,6 +40,10 @@ export interface ProbeFacts {
 interface Watch {
   readonly pool: string;
   readonly endpoint: EndpointPlan;
+  /** The endpoint as probes reach it. */
+  readonly subject: ProbeSubject;
+  /** How it speaks TLS, as text: another is another watch. */
+  readonly tlsKey: string;
   readonly readiness: ReadinessPlan;
   readonly abort: AbortController;
   standing: Standing;
@@ -69,7 +74,11 @@ export class Probes {
       for (const endpoint of pool.endpoints) {
         const key = endpointKey(pool.name, endpoint);
         const known = old.get(key);
-        if (known !== undefined && JSON.stringify(known.readiness) === JSON.stringify(pool.readiness)) {
+        if (
+          known !== undefined &&
+          known.tlsKey === tlsKey(pool) &&
+          JSON.stringify(known.readiness) === JSON.stringify(pool.readiness)
+        ) {
           next.set(key, known);
           old.delete(key);
           continue;
@@ -126,6 +135,8 @@ export class Probes {
     return {
       pool: pool.name,
       endpoint,
+      subject: { ...endpoint, tls: endpointTls(pool, endpoint) },
+      tlsKey: tlsKey(pool),
       readiness,
       abort: new AbortController(),
       standing: { ...unprobed(this.#needs.clock.now()), verdict },
@@ -145,7 +156,7 @@ export class Probes {
     const { probes, clock, states, random } = this.#needs;
     const { readiness, endpoint, pool, abort } = watch;
     const startedAt = clock.now();
-    const seen = await probes[readiness.probe].run(endpoint, readiness, abort.signal);
+    const seen = await probes[readiness.probe].run(watch.subject, readiness, abort.signal);
     if (abort.signal.aborted) return;
     const now = clock.now();
     const { standing, change } = observe(watch.standing, seen, readiness, now);
@@ -166,4 +177,8 @@ function end(watch: Watch): void {
   watch.cancel();
   watch.abort.abort();
   watch.first.resolve();
+}
+
+function tlsKey(pool: PoolPlan): string {
+  return pool.tls === null ? "" : JSON.stringify(pool.tls);
 }

@@ -21,6 +21,8 @@ export interface ListenerStatus {
   readonly host: string;
   /** The real port, also when the configuration says 0. */
   readonly port: number;
+  /** What a client writes in front of the address: "https", "tcp". */
+  readonly scheme: string;
   readonly openConnections: number;
   readonly connections: number;
   readonly requests: number;
@@ -112,12 +114,13 @@ export interface Status {
 }
 
 export function listenerStatus(table: SharedTable, plan: EnginePlan, sockets: readonly SocketSet[]): ListenerStatus[] {
-  return plan.listeners.map(({ name, slot, address }) => {
+  return plan.listeners.map(({ name, slot, address, protocol, tls }) => {
     const sum = (cell: number) => table.sum(table.listener(0, slot) + cell);
     return {
       name,
       host: address.host,
       port: sockets.find((set) => set.listener === name)?.port ?? address.port,
+      scheme: tls === null ? protocol : "https",
       openConnections: sum(ListenerCell.open),
       connections: sum(ListenerCell.accepted),
       requests: sum(ListenerCell.requests),

@@ -17,6 +17,7 @@ import { createAcme } from "./acme/create.ts";
 import type { AcmeManager } from "./acme/manager.ts";
 import { AdminDoor, type AdminListener } from "./admin-door.ts";
 import { limitProblem, raiseLimit, slotUse, tableShape, workerCount } from "./capacity.ts";
+import { CertificateWatch } from "./certificate-watch.ts";
 import { Drains } from "./drains.ts";
 import { createDiscovery, type Discovery } from "./discovery/dns.ts";
 import { EndpointStates, type AskedState } from "./endpoint-states.ts";
@@ -152,6 +153,7 @@ class RunningSupervisor implements Supervisor {
   readonly #workers: Workers;
   readonly #admin: AdminDoor;
   readonly #running: RunningPlan;
+  readonly #certificates: CertificateWatch;
   readonly #upgrades: Upgrades;
   readonly #service = new ServiceNotes(serviceEnvironment(process.env, process.pid), systemTimers);
   readonly #settleReady: () => void;
@@ -250,6 +252,7 @@ class RunningSupervisor implements Supervisor {
         copySessions(this.#table, engine, given.carried);
       },
     });
+    this.#certificates = new CertificateWatch({ log, running: this.#running });
     this.#upgrades = new Upgrades({
       again: options.again ?? { refusal: "this program was not told how to start itself again" },
       version: options.version,
@@ -292,6 +295,7 @@ class RunningSupervisor implements Supervisor {
     await this.#takeOver();
     this.#outliers.start();
     this.#acme.apply(this.#running.plan.acme);
+    this.#certificates.start();
     this.#stopReminding = every(1_000, () => this.#states.remind());
     this.#tellRunning();
     this.#log.event("info", "program.ready", this.#serving(), { workers: this.#workers.rows.length });
@@ -527,6 +531,7 @@ class RunningSupervisor implements Supervisor {
   async #leave(code: number): Promise<void> {
     this.#probes.stop();
     this.#outliers.stop();
+    this.#certificates.stop();
     this.#stopReminding();
     this.#drains.close();
     this.#discovery.close();

@@ -6,6 +6,7 @@ import { createDatagramTransport } from "../net/datagrams.ts";
 import { createBunTransport } from "../net/bun-transport.ts";
 import { receiveDescriptors } from "../net/descriptor-passing.ts";
 import { closeFd } from "../net/listening-socket.ts";
+import type { HandshakeFailure } from "../net/tls.ts";
 import type { Listener } from "../net/transport.ts";
 import { startWheel, Wheel } from "../net/wheel.ts";
 import { SharedTable, WorkerCell } from "../observe/table.ts";
@@ -19,6 +20,8 @@ import { WorkerLog } from "./worker-log.ts";
 const descriptorChannel = 3;
 /** Ms between two calls of the engine's tick. */
 const tickInterval = 25;
+/** Ms between two failed handshakes that are told. */
+const failurePause = 5_000;
 /** Ms that the access log may take to write its last lines. */
 const logPatience = 1000;
 
@@ -144,6 +147,7 @@ class Worker {
       table,
       row: message.row,
       log: this.#log,
+      handshakeFailed: tellFailures(),
     });
     this.#engine = engine;
     every(tickInterval, () => engine.tick(systemClock.now()));
@@ -255,6 +259,30 @@ class Worker {
       process.exit(0);
     }
   }
+}
+
+/** Clients can make handshakes fail as often as they like, so one in a while is told, with the number of those between. */
+function tellFailures(): (listener: string, failure: HandshakeFailure) => void {
+  let silentUntil = 0;
+  let untold = 0;
+  return (listener, { reason, detail, remoteAddress, serverName }) => {
+    const now = systemClock.now();
+    if (now < silentUntil) {
+      untold++;
+      return;
+    }
+    silentUntil = now + failurePause;
+    const others = untold === 0 ? "" : ` (and ${untold} before it)`;
+    untold = 0;
+    const text = `listener ${listener}: the TLS handshake with ${remoteAddress} failed: ${detail}${others}`;
+    tell({
+      kind: "event",
+      level: "warn",
+      name: "tls.handshake-failed",
+      text,
+      fields: { listener, reason, serverName },
+    });
+  };
 }
 
 /** The descriptors that were sent before the message that names them. */

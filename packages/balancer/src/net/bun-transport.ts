@@ -127,22 +127,28 @@ function listen(
     lingering.clear();
     if (gate.shouldPause) gate.pause();
   };
-  const acceptor: TlsAcceptor | null =
-    options.tls === undefined ? null : { tls: options.tls, accept, handshakes: pendingHandshakes() };
+  let acceptor = acceptorOf(options.tls, accept);
   const acceptEvents = {
-    ...(acceptor === null ? socketEvents : serverTlsEvents),
+    ...socketEvents,
     open(socket: RawSocket): void {
-      const connection = new BunConnection(host, nobody, acceptor === null ? socket : null, undefined);
+      const connection = new BunConnection(host, nobody, socket, undefined);
       socket.data = connection;
       gate.taken(true);
-      if (acceptor === null) connection.handler = accept(connection);
-      else {
-        connection.socket = socket;
-        if (!beginServer(connection, acceptor)) socket.terminate();
-      }
+      connection.handler = accept(connection);
       full();
     },
   };
+  const secureEvents = (own: TlsAcceptor): typeof serverTlsEvents => ({
+    ...serverTlsEvents,
+    open(socket: RawSocket): void {
+      const connection = new BunConnection(host, nobody, null, undefined);
+      socket.data = connection;
+      connection.socket = socket;
+      gate.taken(true);
+      if (!beginServer(connection, own)) socket.terminate();
+      full();
+    },
+  });
   // Bun closes the descriptor that it accepts from when it stops, so it gets a second one of the same socket.
   let accepting: { stop(closeActive?: boolean): void } | undefined;
   const start = (): void => {
@@ -154,8 +160,11 @@ function listen(
         `Cannot listen on ${addressText(address)}: the descriptor ${fd} is ${errnoName(failure)}.`,
       );
     }
-    const tls = acceptor === null ? {} : { tls: serverOptions(acceptor.tls) };
-    accepting = Bun.listen({ fd: second, allowHalfOpen: true, socket: acceptEvents, ...tls } as never);
+    const how =
+      acceptor === null
+        ? { socket: acceptEvents }
+        : { socket: secureEvents(acceptor), tls: serverOptions(acceptor.tls) };
+    accepting = Bun.listen({ fd: second, allowHalfOpen: true, ...how } as never);
   };
   const stop = (): void => {
     accepting?.stop(false);
@@ -183,10 +192,10 @@ function listen(
     get open() {
       return open;
     },
-    secure(tls: ServerTls): void {
-      if (acceptor === null) return;
-      const same = sameOptions(acceptor.tls, tls);
-      acceptor.tls = tls;
+    secure(tls: ServerTls | null): void {
+      const same = acceptor === null ? tls === null : tls !== null && sameOptions(acceptor.tls, tls);
+      if (acceptor !== null && tls !== null) acceptor.tls = tls;
+      else acceptor = acceptorOf(tls ?? undefined, accept);
       // Bun takes a listener's context once. Another is opened on the same socket: the kernel goes on queueing.
       if (same || accepting === undefined) return;
       stop();
@@ -200,4 +209,8 @@ function listen(
       if (!inherited && address.kind === "unix") removeSocketFile(address.path);
     },
   };
+}
+
+function acceptorOf(tls: ServerTls | undefined, accept: Accept): TlsAcceptor | null {
+  return tls === undefined ? null : { tls, accept, handshakes: pendingHandshakes() };
 }

@@ -1,6 +1,6 @@
 // Native TLS contexts. Making one parses certificates and keys, 0.1 to 1 ms each, so equal ones are made once and shared by
 // reloads; node:tls is used for that and for nothing else: no traffic goes through it.
-import { createSecureContext, type SecureContextOptions } from "node:tls";
+import { createSecureContext, getCACertificates, type SecureContextOptions } from "node:tls";
 import type { ClientCertificates, TlsContext } from "./tls.ts";
 
 export type TlsVersion = "1.2" | "1.3";
@@ -40,7 +40,7 @@ export function tlsContext(options: TlsContextOptions): TlsContext {
     maxVersion: `TLSv${maxVersion}`,
     ...(ciphers === "" ? {} : { ciphers }),
     ...(groups === "" ? {} : { ecdhCurve: groups }),
-    ...(ca === "" ? {} : { ca }),
+    ...systemUnless(ca),
     ...(crl === "" ? {} : { crl }),
     // Bun's own: a context must know that it will ask (1.4.5 throws otherwise), and `rejectUnauthorized` means no more here
     // than that a handshake without any certificate fails, with the alert that says so.
@@ -51,4 +51,13 @@ export function tlsContext(options: TlsContextOptions): TlsContext {
   for (const [name, reference] of made) if (reference.deref() === undefined) made.delete(name);
   made.set(key, new WeakRef(fresh));
   return fresh;
+}
+
+let system: string[] | undefined;
+
+/** The authorities that this machine trusts, read once; the runtime's own list where it has none. */
+function systemUnless(ca: string): Pick<SecureContextOptions, "ca"> {
+  if (ca !== "") return { ca };
+  system ??= getCACertificates("system");
+  return system.length === 0 ? {} : { ca: system };
 }

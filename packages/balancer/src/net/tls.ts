@@ -1,6 +1,7 @@
 // What the transport and its owners say to each other about TLS: contexts, how a listening side and a connecting side are to
 // behave, what a finished handshake tells, and why one fails. Plain data and callbacks; nothing here knows the runtime.
 import type { X509Certificate } from "node:crypto";
+import type { tlsFailureReasons } from "../observe/table.ts";
 
 /** Certificates, keys and protocol settings, ready for handshakes. Made by tls-context.ts; opaque to everybody else. */
 export interface TlsContext {
@@ -22,15 +23,8 @@ export interface TlsFacts {
   readonly peer: X509Certificate | null;
 }
 
-/** Why a handshake with a client failed; a label of metrics, so these few and no others. */
-export type HandshakeReason =
-  | "protocol" // no version, cipher, group or ALPN protocol in common, or bytes that are no TLS
-  | "plain-http" // an HTTP request without TLS
-  | "certificate" // the client's certificate is missing or not valid
-  | "rejected" // the client did not like our certificate
-  | "name" // no certificate for the name that was asked for, and strictSni
-  | "timeout"
-  | "gone"; // the client went away in the middle
+/** Why a handshake with a client failed. */
+export type HandshakeReason = (typeof tlsFailureReasons)[number];
 
 export interface HandshakeFailure {
   readonly reason: HandshakeReason;

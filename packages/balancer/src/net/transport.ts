@@ -102,8 +102,8 @@ export interface Listener {
   close(): void;
   /** Whether connections may still be accepted: until `close`, and while those that waited then are. */
   readonly open: boolean;
-  /** What connections from now on get; for listeners that speak TLS. No connection is touched, none that waits is lost. */
-  secure(tls: ServerTls): void;
+  /** How connections from now on speak TLS; null = not at all. No connection is touched, none that waits is lost. */
+  secure(tls: ServerTls | null): void;
 }
 
 /** Where to accept: a fresh socket, or one inherited from the supervisor. */

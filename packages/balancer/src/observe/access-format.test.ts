@@ -73,6 +73,9 @@ const anyRecord: fc.Arbitrary<AccessRecord> = fc.record({
   referer: text,
   ended: text,
   reusedConnection: fc.boolean(),
+  tls: fc.constantFrom("", "TLSv1.3"),
+  cipher: fc.string(),
+  serverName: fc.string(),
 });
 
 test("json says everything there is about an exchange", () => {

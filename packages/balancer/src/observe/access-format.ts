@@ -109,7 +109,9 @@ function json(record: AccessRecord): string {
     `,"reusedConnection":${record.reusedConnection},"fault":${quoted(record.fault)},"rung":${quoted(record.rung)}` +
     `,"tries":${record.tries.length === 0 ? "[]" : jsonTries(record.tries)}` +
     `,"requestId":${quoted(record.requestId)},"userAgent":${quoted(record.userAgent)}` +
-    `,"referer":${quoted(record.referer)},"ended":${quoted(record.ended)}}\n`
+    `,"referer":${quoted(record.referer)},"tls":${quoted(record.tls)},"cipher":${quoted(record.cipher)}` +
+    `,"serverName":${quoted(record.serverName)},"ended":${quoted(record.ended)}}
+`
   );
 }
 
@@ -170,6 +172,9 @@ const pieces: Readonly<Record<keyof AccessRecord, Piece>> = {
   referer: (record) => escaped(record.referer),
   ended: (record) => escaped(record.ended),
   reusedConnection: (record) => String(record.reusedConnection),
+  tls: (record) => escaped(record.tls),
+  cipher: (record) => escaped(record.cipher),
+  serverName: (record) => escaped(record.serverName),
 };
 
 /** The names that a template may hold in braces. */

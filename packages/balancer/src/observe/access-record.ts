@@ -49,6 +49,11 @@ export interface AccessRecord {
   ended: string;
   /** Whether the upstream connection had carried an exchange before. */
   reusedConnection: boolean;
+  /** Version of TLS that the client speaks: "TLSv1.3"; "" for plain text. */
+  tls: string;
+  cipher: string;
+  /** Name that the client asked for in its handshake. */
+  serverName: string;
 }
 
 /** One try of an exchange. */
@@ -96,5 +101,8 @@ export function blankAccessRecord(): AccessRecord {
     referer: "",
     ended: "",
     reusedConnection: false,
+    tls: "",
+    cipher: "",
+    serverName: "",
   };
 }

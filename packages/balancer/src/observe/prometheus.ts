@@ -10,6 +10,7 @@ import {
   StateCell,
   WorkerCell,
   type SharedTable,
+  tlsFailureReasons,
 } from "./table.ts";
 
 /** What the numbers belong to. */
@@ -20,7 +21,12 @@ export interface MetricsView {
   readonly started: number;
   /** Whether the balancer calls itself ready for traffic. */
   readonly ready: boolean;
-  readonly listeners: readonly { readonly name: string; readonly slot: number }[];
+  /** `tls`: whether it speaks TLS. */
+  readonly listeners: readonly {
+    readonly name: string;
+    readonly slot: number;
+    readonly tls?: object | boolean | null;
+  }[];
   readonly pools: readonly {
     readonly name: string;
     readonly slot: number;
@@ -64,6 +70,7 @@ export function renderMetrics(view: MetricsView): string {
   if (view.acme !== undefined && view.acme.certificates.length > 0) certificates(page, view.acme);
   workers(page, view);
   listeners(page, view);
+  handshakes(page, view);
   pools(page, view);
   endpoints(page, view);
   page.family("plimsoll_faults_total", "counter", "Exchanges that ended in a fault, by its code.");
@@ -215,6 +222,41 @@ function listeners(page: Page, { table, listeners: all }: MetricsView): void {
     for (let kind = 1; kind <= 5; kind++) {
       const at = table.listener(0, one.slot) + ListenerCell.answers1xx + kind - 1;
       page.sample("plimsoll_listener_answers_total", [...label(one.name), ["class", `${kind}xx`]], table.sum(at));
+    }
+  }
+}
+
+function handshakes(page: Page, { table, listeners: all }: MetricsView): void {
+  const secure = all.filter(({ tls }) => tls);
+  page.family("plimsoll_tls_handshakes_total", "counter", "TLS handshakes with clients, by version and resumption.");
+  for (const { name, slot } of secure) {
+    for (const [version, resumed, cell] of [
+      ["1.2", "no", ListenerCell.tlsFull12],
+      ["1.2", "yes", ListenerCell.tlsResumed12],
+      ["1.3", "no", ListenerCell.tlsFull13],
+      ["1.3", "yes", ListenerCell.tlsResumed13],
+    ] as const) {
+      const labels: Labels = [
+        ["listener", name],
+        ["version", version],
+        ["resumed", resumed],
+      ];
+      page.sample("plimsoll_tls_handshakes_total", labels, table.sum(table.listener(0, slot) + cell));
+    }
+  }
+  page.family(
+    "plimsoll_tls_handshake_failures_total",
+    "counter",
+    "TLS handshakes with clients that failed, by reason.",
+  );
+  for (const { name, slot } of secure) {
+    for (const [index, reason] of tlsFailureReasons.entries()) {
+      const labels: Labels = [
+        ["listener", name],
+        ["reason", reason],
+      ];
+      const at = table.listener(0, slot) + ListenerCell.tlsFailures + index;
+      page.sample("plimsoll_tls_handshake_failures_total", labels, table.sum(at));
     }
   }
 }

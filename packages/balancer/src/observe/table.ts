@@ -94,8 +94,24 @@ export const ListenerCell = {
   datagramsOut: 12,
   datagramsDropped: 13, // of both directions: no endpoint, no room in the kernel, too much of an answer
   flowsEvicted: 14,
-  size: 16,
+  tlsFull12: 16, // handshakes by version, those apart that took up an earlier session
+  tlsFull13: 17,
+  tlsResumed12: 18,
+  tlsResumed13: 19,
+  tlsFailures: 20, // first of as many as there are reasons
+  size: 32,
 } as const;
+
+/** Why a TLS handshake with a client failed, in the order of the cells. A label of metrics: never renamed. */
+export const tlsFailureReasons = [
+  "protocol", // no version, suite, group or ALPN protocol in common, or bytes that are no TLS
+  "plain-http", // an HTTP request without TLS
+  "certificate", // the client's certificate is missing or not valid
+  "rejected", // the client did not like our certificate
+  "name", // no certificate for the name that was asked for, and only those are shown
+  "timeout",
+  "gone", // the client went away in the middle
+] as const;
 
 /** Cells of a worker: first its own, then one per fault code. */
 export const WorkerCell = {
@@ -177,7 +193,7 @@ const HeaderCell = {
 } as const;
 const magic = 0x504c494d; // "PLIM"
 /** To be raised with every change of the cells above. */
-const layoutVersion = 5;
+const layoutVersion = 6;
 
 /** How much the table can hold. */
 export interface TableShape {

@@ -2,6 +2,7 @@
 // that is refused later leaves no trace; committing is one synchronous step.
 import type { Address } from "../net/transport.ts";
 import { Endpoint } from "./endpoint.ts";
+import { endpointTls } from "./endpoint-tls.ts";
 import type { PoolPlan } from "./plan.ts";
 import { Pool, type PoolContext } from "./pool.ts";
 
@@ -45,6 +46,8 @@ export function commitPools(
 }
 
 function build(plan: PoolPlan, before: Pool | null, context: PoolContext): Pool {
+  // A certificate that the runtime does not take is found out here, where nothing has changed yet.
+  for (const endpoint of plan.endpoints.slice(0, 1)) endpointTls(plan, endpoint);
   const kept = new Map(before?.endpoints.map((endpoint) => [identity(endpoint), endpoint]));
   return new Pool(plan, before, context, (load) =>
     plan.endpoints.map((endpoint) => kept.get(identity(endpoint)) ?? new Endpoint(plan, endpoint, context, load)),

@@ -2,10 +2,12 @@
 // was learned of it. It survives reloads while its pool, id, address and slot stay the same.
 import type { Clock } from "../base/clock.ts";
 import type { FaultCode } from "../base/fault.ts";
+import type { ClientTls } from "../net/tls.ts";
 import type { Address } from "../net/transport.ts";
 import { EndpointCell, EndpointState, StateCell, type SharedTable } from "../observe/table.ts";
 import type { Random } from "../base/random.ts";
 import { EndpointDrain } from "./drain.ts";
+import { endpointTls } from "./endpoint-tls.ts";
 import { IdleConnections } from "./idle.ts";
 import { KeepAliveAge } from "./keep-alive-age.ts";
 import { type Occupant, Occupants } from "./occupants.ts";
@@ -54,6 +56,9 @@ export class Endpoint {
   /** Name of its pool. */
   readonly pool: string;
   readonly address: Address;
+  /** How connections to it speak TLS; undefined = not at all. Another object after a change: connections made by it are given up. */
+  tls: ClientTls | undefined;
+  #tlsKey: string;
   /** Weight as configured. */
   fullWeight: number;
   /** Its share of that while it warms up, 0.1 to 1. Set with each rotation. */
@@ -98,6 +103,8 @@ export class Endpoint {
     this.stableId = plan.stableId;
     this.pool = pool.name;
     this.address = plan.address;
+    this.tls = endpointTls(pool, plan);
+    this.#tlsKey = tlsKey(pool, plan);
     this.fullWeight = plan.weight;
     this.weight = plan.weight;
     this.zone = plan.zone;
@@ -125,6 +132,11 @@ export class Endpoint {
     this.probed = pool.readiness !== null;
     this.idle.maxIdle = pool.keepAlive.maxIdle;
     this.home = home;
+    const key = tlsKey(pool, plan);
+    if (key === this.#tlsKey) return;
+    this.#tlsKey = key;
+    this.tls = endpointTls(pool, plan);
+    this.idle.clear();
   }
 
   /** Exchanges in flight over all workers. */
@@ -330,4 +342,9 @@ export class Endpoint {
     }
     this.#cells[this.#state + StateCell.passiveUntil] = 0;
   }
+}
+
+/** All that a connection's encryption depends on. */
+function tlsKey(pool: PoolPlan, plan: EndpointPlan): string {
+  return pool.tls === null ? "" : JSON.stringify([pool.tls, plan.serverName]);
 }

@@ -67,6 +67,7 @@ export function poolPlan(over: Partial<PoolPlan> = {}): PoolPlan {
     limits: { inFlight: 0, queue: 10, queueTimeout: 1_000 },
     keepAlive: { maxIdle: 4, idle: 4_000, maxRequests: 0 },
     proxyProtocol: "off",
+    tls: null,
     declared: { client: 0, app: 0, downstream: 0, keepAlive: 0, stopGrace: 0 },
     ...over,
   };

@@ -26,6 +26,8 @@ export interface EndpointPlan {
   /** What sticky clients belong to: `id`, but the same in every run of an instance whose id changes with each ("app-1"). */
   readonly stableId: string;
   readonly address: Address;
+  /** Name that it was found by; absent: its address is all that is known. */
+  readonly serverName?: string;
   readonly weight: number;
   readonly zone: string;
   readonly backup: boolean;
@@ -185,6 +187,39 @@ export interface DeclaredPlan {
   readonly stopGrace: number;
 }
 
+/** A certificate with its key, as a listener shows it or a pool does. */
+export interface CertificatePlan {
+  /** PEM. */
+  readonly cert: string;
+  /** PEM. Never to be shown. */
+  readonly key: string;
+  /** Where they were read. */
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** Names that it holds, in lower case; `*.example.com` as it stands. */
+  readonly names: readonly string[];
+  /** "rsa", "ecdsa" or another. */
+  readonly kind: string;
+}
+
+/** PEM of authorities or revocation lists, and the file that it was read from; both "" = none. */
+export interface PemFilePlan {
+  readonly file: string;
+  readonly pem: string;
+}
+
+/** How a pool speaks TLS to its endpoints. */
+export interface PoolTlsPlan {
+  /** Authorities that are trusted; none: the system's. */
+  readonly ca: PemFilePlan;
+  /** Shown to endpoints that ask for a certificate. */
+  readonly client: CertificatePlan | null;
+  /** Name to ask for and to verify; "" = the endpoint's own. */
+  readonly serverName: string;
+  /** Whether endpoints must show a valid certificate. */
+  readonly verify: boolean;
+}
+
 export interface PoolPlan {
   /** Row in the shared table. -1 before it is given out. */
   readonly slot: number;
@@ -226,5 +261,7 @@ export interface PoolPlan {
     readonly maxRequests: number;
   };
   readonly proxyProtocol: ProxyProtocolPlan;
+  /** null = plain text. */
+  readonly tls: PoolTlsPlan | null;
   readonly declared: DeclaredPlan;
 }

@@ -6,8 +6,10 @@ import type { CloseReason, Connection, ConnectionHandler } from "../net/transpor
 import { Timer } from "../net/wheel.ts";
 import { ListenerCell } from "../observe/table.ts";
 import type { EngineContext } from "./engine-context.ts";
+import { countHandshake, serverTlsOf } from "./handshakes.ts";
 import { HeldBytes } from "./held-bytes.ts";
 import type { ListedSession, ListenerState } from "./listener-state.ts";
+import type { FoldedTls } from "./listener-tls.ts";
 import { type OpenSession, refusals } from "./sessions.ts";
 
 /** Whether `connection` has to say for whom it is before its session begins, or may not have one at all. */
@@ -16,6 +18,8 @@ export function arrivesProxied(state: ListenerState, connection: Connection): bo
   if (plan.proxyProtocol === "off") return false;
   return plan.proxyProtocol === "require" || (trusted !== null && trusted.contains(connection.remoteAddress));
 }
+
+const nothing = new Uint8Array(0);
 
 /** How long a connection that has said nothing yet may still begin, on a listener that leaves; ms. */
 const lastMoment = 1_000;
@@ -118,11 +122,28 @@ export class Arrival implements ConnectionHandler, ListedSession {
     const connection = this.#connection;
     this.#leave();
     connection.proxied = header;
+    const { tls } = this.#state.current;
+    if (tls !== null) return this.#encrypt(tls, held.length > 0 ? held.take().subarray(held.from, held.to) : nothing);
     const session = this.#open(this.#context, this.#state, connection);
     connection.handler = session;
     if (this.#winding) session.wind();
     if (held.length > 0) session.onData(held.take().subarray(held.from, held.to));
     if (ended) session.onEnd();
+  }
+
+  /** What comes now is the client's handshake, and the session begins behind it. */
+  #encrypt(tls: FoldedTls, ahead: Uint8Array): void {
+    const { cells } = this.#context;
+    const state = this.#state;
+    cells[state.cells + ListenerCell.open]!--;
+    const server = serverTlsOf(cells, state, tls, this.#context.handshakeFailed);
+    this.#connection.startTls(server, ahead, (connection) => {
+      if (connection.tls !== null) countHandshake(cells, state, connection.tls);
+      cells[state.cells + ListenerCell.open]!++;
+      const session = this.#open(this.#context, state, connection);
+      if (this.#winding) session.wind();
+      return session;
+    });
   }
 
   #refuseUntrusted(): void {

@@ -9,6 +9,7 @@ import { foldChallenges } from "./challenges.ts";
 import { deadlineField } from "./deadline.ts";
 import { compileErrorPages } from "./error-pages.ts";
 import type { Destination, FoldedRoute } from "./folded-route.ts";
+import { foldTls } from "./listener-tls.ts";
 import type { ListenerSnapshot } from "./listener-state.ts";
 import type { ListenerPlan, RoutePlan } from "./plan.ts";
 import { foldRetry } from "./retry.ts";
@@ -55,6 +56,7 @@ function foldListener(
     routes: plan.routes.map((route) => foldRoute(route, pools, random)),
     trusted: trusted.length === 0 ? null : new CidrSet(trusted),
     errorPages: compileErrorPages(plan.errorPages),
+    tls: foldTls(plan.tls),
   };
 }
 

@@ -18,6 +18,8 @@ export interface BookedExchange {
   readonly bytesOut: number;
   readonly fault: FaultCode | "";
   readonly requestId: string;
+  /** What the client's handshake found; null = plain text. */
+  readonly tls: { readonly version: string; readonly cipher: string; readonly serverName: string } | null;
   readonly tries: BookedTries;
 }
 
@@ -85,5 +87,8 @@ export function logExchange(context: EngineContext, exchange: BookedExchange, li
   record.requestId = exchange.requestId;
   record.ended = "";
   record.reusedConnection = tries.reused;
+  record.tls = exchange.tls?.version ?? "";
+  record.cipher = exchange.tls?.cipher ?? "";
+  record.serverName = exchange.tls?.serverName ?? "";
   (context.log as AccessSink).exchange(record);
 }

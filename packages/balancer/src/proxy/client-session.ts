@@ -7,6 +7,7 @@ import type { CloseReason, Connection, ConnectionHandler } from "../net/transpor
 import { Timer } from "../net/wheel.ts";
 import { EndpointCell, ListenerCell } from "../observe/table.ts";
 import { AnswerWriter } from "./answer-writer.ts";
+import { certificateLines } from "./client-certificate.ts";
 import type { ClientSide } from "./client-side.ts";
 import type { EngineContext } from "./engine-context.ts";
 import { Exchange } from "./exchange.ts";
@@ -85,7 +86,14 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
     this.#writer = new AnswerWriter(this.outbox);
     this.prefaces = new Prefaces(connection);
     const port = connection.proxied?.family === "ip" ? connection.localPort : 0;
-    this.exchange = new Exchange(context, this, state, { address: connection.remoteAddress, scheme, port });
+    const { remoteAddress: address, tls } = connection;
+    this.exchange = new Exchange(context, this, state, {
+      address,
+      scheme,
+      port,
+      tls,
+      certificate: certificateLines(tls),
+    });
     this.#timer = new Timer(() => this.#expired());
     state.add(this);
     this.#idleSince = context.wheel.now;

@@ -3,6 +3,7 @@ import type { AnswerHead, RequestHead } from "@plimsoll/wire/http1";
 import type { Clock } from "../base/clock.ts";
 import { type FaultCode, faultCodes } from "../base/fault.ts";
 import type { Random } from "../base/random.ts";
+import type { HandshakeFailure } from "../net/tls.ts";
 import type { Transport } from "../net/transport.ts";
 import type { Wheel } from "../net/wheel.ts";
 import type { AccessRecord, AccessSink } from "../observe/access-record.ts";
@@ -19,6 +20,8 @@ export interface EngineContext {
   /** First cell of this worker's own. */
   readonly own: number;
   readonly log: AccessSink | null;
+  /** Told of each TLS handshake with a client that failed. */
+  readonly handshakeFailed: (listener: string, failure: HandshakeFailure) => void;
   /** Filled anew for each exchange that is logged. */
   readonly record: AccessRecord;
   /** The head that was parsed last; used up before the next one is. */

@@ -5,6 +5,7 @@ import { AnswerHead, RequestHead } from "@plimsoll/wire/http1";
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { DatagramTransport } from "../net/datagrams.ts";
+import type { HandshakeFailure, ServerTls } from "../net/tls.ts";
 import type { Address, Connection, ConnectionHandler, Listener, Transport } from "../net/transport.ts";
 import type { Wheel } from "../net/wheel.ts";
 import { type AccessSink, blankAccessRecord } from "../observe/access-record.ts";
@@ -17,6 +18,7 @@ import { assemble, type EnginePlan, type Snapshot } from "./assemble.ts";
 import { CurrentRequest } from "./current-request.ts";
 import type { EngineContext } from "./engine-context.ts";
 import { FlowTable } from "./datagrams/flow-table.ts";
+import { countHandshake, serverTlsOf } from "./handshakes.ts";
 import { updateDate } from "./http-date.ts";
 import { type ListedSession, ListenerState } from "./listener-state.ts";
 import { settle } from "./outbox.ts";
@@ -35,6 +37,8 @@ export interface EngineOptions {
   /** This worker's row. */
   readonly row: number;
   readonly log: AccessSink | null;
+  /** Told of each TLS handshake with a client that failed: as often as clients like. */
+  readonly handshakeFailed?: (listener: string, failure: HandshakeFailure) => void;
 }
 
 /** A snapshot that was built and waits to be swapped in. Nothing has changed yet. */
@@ -68,6 +72,7 @@ export interface Engine {
 
 export function createEngine(options: EngineOptions): Engine {
   const { table, row, clock, wheel } = options;
+  const handshakeFailed = options.handshakeFailed ?? (() => undefined);
   const context: EngineContext = {
     transport: options.transport,
     clock,
@@ -76,6 +81,7 @@ export function createEngine(options: EngineOptions): Engine {
     cells: table.cells,
     own: table.worker(row),
     log: options.log,
+    handshakeFailed,
     record: blankAccessRecord(),
     requestHead: new RequestHead(),
     answerHead: new AnswerHead(),
@@ -104,12 +110,22 @@ export function createEngine(options: EngineOptions): Engine {
       else {
         state.cells = cells;
         state.current = listener;
+        const tls = tlsOf(state);
+        for (const socket of state.sockets) socket.secure(tls);
       }
     }
     for (const [name, state] of listeners) if (!next.listeners.has(name)) leave(name, state);
     for (const pool of next.pools.values()) pool.tick(clock.now(), clock.wall());
     table.cells[context.own + WorkerCell.snapshot]!++;
     settle();
+  }
+
+  /** How the sockets of a listener speak TLS from the first byte; null where they begin in plain text. */
+  function tlsOf(state: ListenerState): ServerTls | null {
+    const { tls, plan } = state.current;
+    // What a proxy in front says comes before the handshake (arrival.ts).
+    if (tls === null || plan.proxyProtocol !== "off") return null;
+    return serverTlsOf(context.cells, state, tls, handshakeFailed);
   }
 
   /** No new connections, no further requests on the open ones. */
@@ -121,9 +137,9 @@ export function createEngine(options: EngineOptions): Engine {
     if (!over(state)) leaving.add(state);
   }
 
-  /** Nothing is open there, and nothing comes any more. */
-  function over(state: ListenerState): boolean {
-    return state.open === 0 && !state.sockets.some((socket) => socket.open);
+  /** Nothing is open there, and nothing comes any more; `late`: whoever is still shaking hands has had all the time there is. */
+  function over(state: ListenerState, late = false): boolean {
+    return state.open === 0 && (late || state.shaking === 0) && !state.sockets.some((socket) => socket.open);
   }
 
   function accept(state: ListenerState, connection: Connection): ConnectionHandler {
@@ -132,6 +148,7 @@ export function createEngine(options: EngineOptions): Engine {
     const most = limits.maxConnections;
     const open = sessions[protocol];
     cells[state.cells + ListenerCell.accepted]!++;
+    if (connection.tls !== null) countHandshake(cells, state, connection.tls);
     if (open === null || (most > 0 && state.open >= most)) {
       cells[state.cells + ListenerCell.refused]!++;
       connection.reset();
@@ -173,11 +190,13 @@ export function createEngine(options: EngineOptions): Engine {
     listen(name, fd, address) {
       const state = listeners.get(name);
       if (state === undefined) throw new Error(`no listener is called ${name}`);
+      const tls = tlsOf(state);
       const socket =
         state.current.plan.protocol === "udp"
           ? listenForDatagrams(state, fd, address)
-          : options.transport.listen({ address, ...(fd === undefined ? {} : { fd }) }, (connection) =>
-              accept(state, connection),
+          : options.transport.listen(
+              { address, ...(fd === undefined ? {} : { fd }), ...(tls === null ? {} : { tls }) },
+              (connection) => accept(state, connection),
             );
       state.sockets = [...state.sockets.filter((each) => each.open), socket];
       state.port = socket.port;
@@ -197,9 +216,10 @@ export function createEngine(options: EngineOptions): Engine {
         table.review();
         if (!table.open) flowTables.delete(table);
       }
-      for (const state of leaving) if (over(state)) leaving.delete(state);
+      const late = stopping !== null && now >= stopping.at;
+      for (const state of leaving) if (over(state, late)) leaving.delete(state);
       if (stopping === null) return;
-      if (now >= stopping.at) for (const state of leaving) for (const session of sessionsOf(state)) session.cut();
+      if (late) for (const state of leaving) for (const session of sessionsOf(state)) session.cut();
       if (leaving.size === 0) {
         // Nobody will ask for them again, and an endpoint that drains waits for them.
         for (const pool of snapshot?.pools.values() ?? []) pool.retire();

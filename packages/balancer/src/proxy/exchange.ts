@@ -4,6 +4,7 @@
 import { type AnswerHead, Framing, Method, type RequestHead } from "@plimsoll/wire/http1";
 import { text } from "../base/bytes.ts";
 import { type FaultCode, faults } from "../base/fault.ts";
+import type { TlsFacts } from "../net/tls.ts";
 import { EndpointCell, ListenerCell, PoolCell } from "../observe/table.ts";
 import type { Pool } from "../pool/pool.ts";
 import type { Stick } from "../pool/stick/stick.ts";
@@ -39,6 +40,10 @@ export interface ClientAddress {
   readonly scheme: "http" | "https";
   /** The port that it connected to, where a proxy in front says so; 0: the listener's. */
   readonly port: number;
+  /** null = plain text. */
+  readonly tls: TlsFacts | null;
+  /** Lines that tell an endpoint of the client's certificate; "" = it has none. */
+  readonly certificate: string;
 }
 
 export class Exchange implements TryOwner {
@@ -80,6 +85,11 @@ export class Exchange implements TryOwner {
     this.#state = state;
     this.#peer = peer;
     this.tries = new Tries(context, this);
+  }
+
+  /** What the client's handshake found. */
+  get tls(): TlsFacts | null {
+    return this.#peer.tls;
   }
 
   get active(): boolean {
@@ -407,8 +417,8 @@ export class Exchange implements TryOwner {
     trusted: boolean,
   ): boolean {
     const context = this.#context;
-    const { address, scheme } = this.#peer;
-    const peer = { address, scheme, port: this.#port, trusted, source: this.source };
+    const { address, scheme, certificate } = this.#peer;
+    const peer = { address, scheme, certificate, port: this.#port, trusted, source: this.source };
     const shape = shapeRequest(context, head, listener, route, peer, this.#forwarding);
     shape.close = pool.plan.keepAlive.maxIdle === 0;
     shape.ownCookie = pool.stick === null ? "" : pool.stick.ownCookie;

@@ -11,7 +11,9 @@ function trust(...cidrs: readonly string[]): CidrSet {
 
 function linesFor(peer: string, host: string, lines = new ForwardingLines(), version = "1.1"): string {
   const { bytes, head } = parsed(`GET / HTTP/${version}\r\n${host === "" ? "" : `Host: ${host}\r\n`}\r\n`);
-  return Buffer.from(lines.lines(bytes, head, { address: peer, scheme: "http", port: 8080 })).toString("latin1");
+  return Buffer.from(lines.lines(bytes, head, { address: peer, scheme: "http", port: 8080, certificate: "" })).toString(
+    "latin1",
+  );
 }
 
 describe("what an endpoint is told", () => {
@@ -43,7 +45,7 @@ describe("what an endpoint is told", () => {
 
   test("the lines are made once for each Host of a connection, and again when it changes", () => {
     const lines = new ForwardingLines();
-    const sender = { address: "192.0.2.7", scheme: "http", port: 80 } as const;
+    const sender = { address: "192.0.2.7", scheme: "http", port: 80, certificate: "" } as const;
     const { bytes, head } = parsed("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n");
     const first = lines.lines(bytes, head, sender);
     const elsewhere = parsed("GET /longer HTTP/1.1\r\nA: b\r\nHost: a.example\r\n\r\n");
@@ -61,7 +63,7 @@ describe("what an endpoint is told", () => {
 describe("what a trusted peer said", () => {
   const of = (...lines: readonly string[]): string =>
     Buffer.from(
-      linesOfTrusted(withLines(...lines).request, { address: "10.0.0.1", scheme: "http", port: 8080 }),
+      linesOfTrusted(withLines(...lines).request, { address: "10.0.0.1", scheme: "http", port: 8080, certificate: "" }),
     ).toString("latin1");
 
   test("is kept and added to", () => {

@@ -14,6 +14,8 @@ export interface Sender {
   readonly scheme: "http" | "https";
   /** The listener's port, or the one that a proxy in front says was connected to. */
   readonly port: number;
+  /** Lines about its certificate, from client-certificate.ts. */
+  readonly certificate: string;
 }
 
 /** The fields of one connection, ready to be copied. */
@@ -33,15 +35,15 @@ export class ForwardingLines {
     this.#host = bytes.slice(hostStart, hostEnd);
     this.#minor = minor;
     const host = Buffer.from(this.#host).toString("latin1");
-    const { address, scheme, port } = sender;
+    const { address, scheme, port, certificate } = sender;
     return (this.#lines = latin1(
-      render(address, scheme, host, String(port), "", element(address, scheme, host), minor),
+      render(address, scheme, host, String(port), "", element(address, scheme, host), minor) + certificate,
     ));
   }
 }
 
 /** The same for a peer that is trusted: what it said is kept and added to. */
-export function linesOfTrusted(request: CurrentRequest, { address, scheme, port }: Sender): Uint8Array {
+export function linesOfTrusted(request: CurrentRequest, { address, scheme, port, certificate }: Sender): Uint8Array {
   // An empty value says nothing, and an empty list element would make the list malformed.
   const said = (name: string): string => request.header(name) ?? "";
   const host = said("x-forwarded-host") || request.authority();
@@ -57,7 +59,7 @@ export function linesOfTrusted(request: CurrentRequest, { address, scheme, port 
       said("x-forwarded-for"),
       forwarded === "" ? own : `${forwarded}, ${own}`,
       request.head?.minor ?? 1,
-    ),
+    ) + certificate,
   );
 }
 

@@ -8,6 +8,7 @@ import type { Challenges } from "./challenges.ts";
 import type { ErrorPages } from "./error-pages.ts";
 import type { FoldedRoute } from "./folded-route.ts";
 import type { ListenerPlan } from "./plan.ts";
+import type { FoldedTls } from "./listener-tls.ts";
 import type { RouteTable } from "./route/table.ts";
 
 /** What a snapshot says of one listener. */
@@ -21,6 +22,8 @@ export interface ListenerSnapshot {
   readonly errorPages: ErrorPages;
   /** Answers for an authority that looks whether a name is ours, by path; null nearly always. */
   readonly challenges: Challenges | null;
+  /** null = plain text. */
+  readonly tls: FoldedTls | null;
 }
 
 /** What a listener needs of its open connections: to find them, and to end them. */
@@ -51,6 +54,8 @@ export class ListenerState {
   /** Open connections, as a doubly linked list through the sessions. */
   first: ListedSession | null = null;
   open = 0;
+  /** Connections in their TLS handshake; they are not open yet. */
+  shaking = 0;
 
   constructor(name: string, cells: number, current: ListenerSnapshot) {
     this.name = name;

@@ -1,5 +1,7 @@
 // What the listeners and routes are told to be: complete, validated, plain data that survives JSON.
-import type { DeclaredPlan, PoolTimeouts, RetryPlan } from "../pool/plan.ts";
+import type { ClientCertificates } from "../net/tls.ts";
+import type { TlsVersion } from "../net/tls-context.ts";
+import type { CertificatePlan, DeclaredPlan, PemFilePlan, PoolTimeouts, RetryPlan } from "../pool/plan.ts";
 
 /** How one header value, query value or cookie is matched. */
 export type ValueMatch =
@@ -79,6 +81,20 @@ export interface RoutePlan {
 /** What is spoken on a listener: requests, any bytes over TCP, TLS that is passed on as it is, or datagrams. */
 export type ListenerProtocol = "http" | "tcp" | "tls" | "udp";
 
+export interface ListenerTlsPlan {
+  /** Never empty. The first is shown to who asks for no name that is known. */
+  readonly certificates: readonly CertificatePlan[];
+  readonly minVersion: TlsVersion;
+  readonly maxVersion: TlsVersion;
+  /** Joined by ":". */
+  readonly ciphers: string;
+  readonly groups: string;
+  readonly strictSni: boolean;
+  readonly clientCertificates: ClientCertificates;
+  readonly ca: PemFilePlan;
+  readonly crl: PemFilePlan;
+}
+
 export interface ListenerPlan {
   /** Row in the shared table. -1 before it is given out. */
   readonly slot: number;
@@ -91,6 +107,7 @@ export interface ListenerPlan {
   readonly timeouts: {
     /** For the whole PROXY protocol header. */
     readonly proxyHeader: number;
+    readonly handshake: number;
     readonly headers: number;
     readonly body: number;
     readonly idle: number;
@@ -127,5 +144,7 @@ export interface ListenerPlan {
   readonly readyPath: string;
   /** Bodies of our own error answers by status ("404", "5xx"), read when the plan was made. */
   readonly errorPages: readonly { readonly status: string; readonly contentType: string; readonly body: string }[];
+  /** null = plain text. */
+  readonly tls: ListenerTlsPlan | null;
   readonly routes: readonly RoutePlan[];
 }

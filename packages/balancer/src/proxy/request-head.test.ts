@@ -67,6 +67,7 @@ function forward(text: string, setting: Setting = {}): Forwarded | null {
     cells: worker.table.cells,
     own: worker.table.worker(0),
     log: null,
+    handshakeFailed: () => {},
     record: blankAccessRecord(),
     requestHead: new RequestHead(),
     answerHead: new AnswerHead(),
@@ -75,7 +76,14 @@ function forward(text: string, setting: Setting = {}): Forwarded | null {
   };
   const { bytes, head } = found;
   const trusted = setting.trusted === true;
-  const sender = { address: "192.0.2.7", scheme: "http", port: 8080, trusted, source: "192.0.2.7" } as const;
+  const sender = {
+    address: "192.0.2.7",
+    scheme: "http",
+    port: 8080,
+    certificate: "",
+    trusted,
+    source: "192.0.2.7",
+  } as const;
   const shape = shapeRequest(context, head, listener, route, sender, new ForwardingLines());
   shape.close = setting.close === true;
   const out = new HeadBuffer();

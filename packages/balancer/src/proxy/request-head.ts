@@ -73,6 +73,8 @@ export function buildRequestHead(bytes: Uint8Array, head: RequestHead, shape: He
     const flag = flags[i] as number;
     let rule = replaced[ids[i] as number] as number;
     if (rule === 0 && isForwarding(bytes, places[k] as number, places[k + 1] as number)) rule = 3;
+    if (rule === 0 && isCertificate(bytes, places[k] as number, places[k + 1] as number))
+      rule = shape.asksCertificates ? 1 : 3;
     const { trusted } = shape;
     let pass: boolean =
       (flag & shape.dropped) === 0 && (rule === 0 || (rule === 3 && trusted) || (rule === 2 && trusted && !keptId));
@@ -171,4 +173,14 @@ function writeOtherCookies(
 function isForwarding(bytes: Uint8Array, from: number, to: number): boolean {
   const first = bytes[from];
   return (first === 120 || first === 88) && to - from > 12 && spells(bytes, from, from + 12, "x-forwarded-");
+}
+
+/** Client-Cert, Client-Cert-Chain (RFC 9440) and X-Client-Cert-*: who a client is, which no client may say of itself. */
+function isCertificate(bytes: Uint8Array, from: number, to: number): boolean {
+  const first = bytes[from];
+  const length = to - from;
+  if (first === 99 || first === 67) {
+    return length >= 11 && spells(bytes, from, from + 11, "client-cert") && (length === 11 || bytes[from + 11] === 45);
+  }
+  return (first === 120 || first === 88) && length >= 13 && spells(bytes, from, from + 13, "x-client-cert");
 }

@@ -26,6 +26,8 @@ export interface HeadShape {
   /** Forwarding lines, from forwarding.ts. */
   forwarding: Uint8Array;
   trusted: boolean;
+  /** Whether the listener asks clients for certificates: then nobody else tells of them, trusted or not. */
+  asksCertificates: boolean;
   edits: HeaderEdits | null;
   /** Whether an Upgrade is passed on. */
   upgrade: boolean;
@@ -46,6 +48,7 @@ const shape: HeadShape = {
   target: null,
   forwarding: new Uint8Array(0),
   trusted: false,
+  asksCertificates: false,
   edits: null,
   upgrade: false,
   close: false,
@@ -68,6 +71,7 @@ export function shapeRequest(
   const { underscores } = listener.plan;
   shape.dropped = FieldFlag.hop | FieldFlag.framing | (underscores === "pass" ? 0 : FieldFlag.underscore);
   shape.trusted = peer.trusted;
+  shape.asksCertificates = listener.tls !== null && listener.tls.clientCertificates !== "off";
   shape.forwarding = peer.trusted ? linesOfTrusted(request, peer) : lines.lines(bytes, head, peer);
   shape.target = target(context, head, listener, route);
   shape.edits = route.requestEdits === null ? null : route.requestEdits.prepare(request, peer.scheme, peer.source);

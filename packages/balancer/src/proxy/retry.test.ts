@@ -8,11 +8,18 @@ function rules(on: readonly RetryOn[], attempts = 2) {
   return foldRetry({ attempts, budget: 0.2, on, idempotencyKey: false, hedge: 0 });
 }
 
+/** Nothing of the request was sent, so it is as good as a connect that failed. */
+const handshakes = [
+  "upstream-tls-failed",
+  "upstream-certificate-invalid",
+  "upstream-certificate-expired",
+  "upstream-certificate-misnamed",
+] as const;
 const sound = { safe: true, bodyLost: false, answered: false };
 
 describe("by default", () => {
   const usual = rules(["connect", "reset"]);
-  const connects: readonly FaultCode[] = ["connect-refused", "connect-failed", "connect-timeout"];
+  const connects: readonly FaultCode[] = ["connect-refused", "connect-failed", "connect-timeout", ...handshakes];
   const deaths: readonly FaultCode[] = ["upstream-closed", "upstream-reset", "answer-truncated", "try-timeout"];
 
   test("every code of the register: sent again, if safe, or never", () => {
@@ -45,7 +52,13 @@ describe("by default", () => {
 test("each reason stands for itself", () => {
   const by = (on: readonly RetryOn[]) => faultCodes.filter((code) => isRetriable(rules(on), { ...sound, code }));
   expect(by([])).toEqual(["try-timeout"]);
-  expect(by(["connect"])).toEqual(["connect-refused", "connect-failed", "connect-timeout", "try-timeout"]);
+  expect(by(["connect"])).toEqual([
+    "connect-refused",
+    "connect-failed",
+    "connect-timeout",
+    ...handshakes,
+    "try-timeout",
+  ]);
   expect(by(["reset"])).toEqual(["upstream-closed", "upstream-reset", "try-timeout", "answer-truncated"]);
   expect(by(["timeout"])).toEqual(["first-byte-timeout", "try-timeout"]);
 });

@@ -42,6 +42,8 @@ const resetIt: RefuseConnection = (context, state, connection, code) => {
 /** By what the listener speaks: where there are words for it, the peer is told. */
 export const refusals: Readonly<Record<ListenerProtocol, RefuseConnection>> = {
   http: (context, state, connection, code, cause) => {
+    // Within TLS there would be words, before it there are none.
+    if (state.current.tls !== null) return resetIt(context, state, connection, code, cause);
     const session = new ClientSession(context, state, connection, "http");
     connection.handler = session;
     session.refuse(code, cause);
@@ -53,5 +55,5 @@ export const refusals: Readonly<Record<ListenerProtocol, RefuseConnection>> = {
 
 /** A trusted proxy that ended TLS for the client tells that it did. */
 function schemeOf(connection: Connection): "http" | "https" {
-  return connection.proxied?.tls?.spoken === true ? "https" : "http";
+  return connection.tls !== null || connection.proxied?.tls?.spoken === true ? "https" : "http";
 }

@@ -2,9 +2,11 @@
 // connections when an exchange ended exactly where it said it would. It knows nothing of clients and routes.
 import type { AnswerHead } from "@plimsoll/wire/http1";
 import type { FaultCode } from "../base/fault.ts";
+import type { ClientTls } from "../net/tls.ts";
 import type { CloseReason, Connection, ConnectionHandler } from "../net/transport.ts";
 import { Timer } from "../net/wheel.ts";
 import { EndpointCell } from "../observe/table.ts";
+import { connectFaults } from "./connect-faults.ts";
 import type { Endpoint } from "../pool/endpoint.ts";
 import type { IdleConnection } from "../pool/idle.ts";
 import type { Occupant } from "../pool/occupants.ts";
@@ -40,6 +42,8 @@ export class UpstreamSession implements ConnectionHandler, IdleConnection, Answe
   readonly #timer: Timer;
   readonly #reader: AnswerReader;
   readonly #maxExchanges: number;
+  /** The endpoint's settings when it was made. */
+  readonly #tls: ClientTls | undefined;
   #timeouts: PoolTimeouts;
   #phase: number = Phase.connecting;
   #requestDone = false;
@@ -70,7 +74,8 @@ export class UpstreamSession implements ConnectionHandler, IdleConnection, Answe
     this.since = context.clock.now();
     endpoint.enter(this, context.random);
     endpoint.count(EndpointCell.connects);
-    this.connection = context.transport.connect(endpoint.address, this);
+    this.#tls = endpoint.tls;
+    this.connection = context.transport.connect(endpoint.address, this, this.#tls);
     this.outbox.connection = this.connection;
     context.wheel.arm(this.#timer, timeouts.connect);
   }
@@ -265,13 +270,15 @@ export class UpstreamSession implements ConnectionHandler, IdleConnection, Answe
   #rest(): boolean {
     this.#phase = Phase.idle;
     const { preface } = this;
+    // Made with settings that hold no more.
+    if (this.#tls !== this.endpoint.tls) return false;
     if (preface?.over === true || !this.endpoint.idle.put(this, this.#context.wheel.now)) return false;
     preface?.keep(this);
     return true;
   }
 
   #closedFault(reason: CloseReason): FaultCode {
-    if (this.#phase === Phase.connecting) return reason === "refused" ? "connect-refused" : "connect-failed";
+    if (this.#phase === Phase.connecting) return connectFaults[reason];
     if (this.#reader.begun) return "answer-truncated";
     const { now } = this.#context.wheel;
     if (this.reused && now - this.since < raceTime) this.endpoint.keepAliveAge.closed(this.#rested, now);

@@ -66,7 +66,7 @@ export const run: CommandSpec<Options> = {
       },
     });
     for (const listener of supervisor.status().listeners) {
-      io.out(`${listener.name} http://${showHostPort(listener)}\n`);
+      io.out(`${listener.name} ${listener.scheme}://${showHostPort(listener)}\n`);
     }
     if (supervisor.adminUrl !== "") io.out(`admin ${supervisor.adminUrl}\n`);
     return (await supervisor.stopped) === 0 ? exitCode.ok : exitCode.failed;

@@ -4,7 +4,7 @@ import { parseListen } from "../address.ts";
 import { duration, integer, oneOf, oneOrMany, size, text, written } from "./leaf.ts";
 import { cidr } from "./match.ts";
 import { routeSchema } from "./routes.ts";
-import { listenerTlsSchema } from "./tls.ts";
+import { httpsRedirectSchema, listenerTlsSchema } from "./tls.ts";
 
 /** An address to listen on. */
 export function listenAddress() {
@@ -101,6 +101,9 @@ export const listenerSchema = z
         proxyHeader: duration()
           .prefault("5s")
           .describe("Longest time from the begin of a connection to the end of its PROXY protocol header."),
+        handshake: duration()
+          .prefault("10s")
+          .describe("Longest time of a TLS handshake, from the begin of the connection."),
         headers: duration()
           .prefault("10s")
           .describe("Longest time from the first byte of a request to the end of its head; beyond it 408."),
@@ -147,9 +150,10 @@ export const listenerSchema = z
         "Bodies of error answers that this program makes, by status (`404`) or class (`4xx`, `5xx`): files, relative to this one, up to 256 KiB each. An endpoint's own answers are never replaced.",
       ),
     tls: listenerTlsSchema.optional(),
+    redirect: httpsRedirectSchema.optional(),
     routes: z
       .array(routeSchema)
-      .min(1)
+      .default([])
       .meta({ examples: [[{ pool: "app" }]] })
       .describe("Routes, in any order: the most specific one wins."),
   })

@@ -61,7 +61,7 @@ const redirectTarget = written({ noun: "a redirect target", hint: "write /new/pa
   return to;
 });
 
-const redirectStatus = z
+export const redirectStatus = z
   .literal([301, 302, 303, 307, 308])
   .register(leafFacts, { noun: "a status of a redirect", hint: "write one of 301, 302, 303, 307, 308" })
   .describe("307 and 308 keep the method; 301 and 308 are permanent, and browsers remember them.");

@@ -4,6 +4,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Timers } from "../../net/clock.ts";
 import type { CommandOptions, CommandOutcome } from "../../net/run-command.ts";
 import type { HandshakeOptions, HandshakeOutcome } from "../../net/tls-handshake.ts";
+import type { ClientTls } from "../../net/tls.ts";
 import type { Address, CloseReason, Connection, ConnectionHandler, Transport } from "../../net/transport.ts";
 import type { ReadinessPlan } from "../plan.ts";
 
@@ -23,6 +24,8 @@ export interface Seen {
 /** Something that can be probed: an Endpoint, or its plan. */
 export interface ProbeSubject {
   readonly address: Address;
+  /** How traffic speaks TLS to it; absent = not at all. */
+  readonly tls?: ClientTls | undefined;
 }
 
 export interface Probe {
@@ -91,7 +94,7 @@ export class Attempt implements ConnectionHandler {
     this.#signal = signal;
     this.#resolve = resolve;
     this.#started = network.clock.now();
-    this.#connection = network.transport.connect(subject.address, this);
+    this.#connection = network.transport.connect(subject.address, this, subject.tls);
     this.#stopTimer = network.timers.after(plan.timeout, this.#timedOut);
     signal.addEventListener("abort", this.#aborted);
   }
@@ -182,6 +185,9 @@ export class Attempt implements ConnectionHandler {
     const because = cause === "" ? "" : ` (${cause})`;
     if (reason === "refused") return "connection refused";
     if (reason === "unreachable") return `could not be reached${because}`;
+    if (reason === "handshake") return `the TLS handshake failed${because}`;
+    if (reason === "untrusted" || reason === "expired" || reason === "misnamed")
+      return `its certificate is not valid${because}`;
     return reason === "reset" ? "connection reset before an answer" : "connection closed before an answer";
   }
 }

@@ -10,6 +10,7 @@ import type { Occupant } from "../../pool/occupants.ts";
 import type { Avoided, Waiter } from "../../pool/pool.ts";
 import type { Visit } from "../../pool/stick/stick.ts";
 import { noTries } from "../books.ts";
+import { connectFaults } from "../connect-faults.ts";
 import type { EngineContext } from "../engine-context.ts";
 import type { Destination } from "../folded-route.ts";
 import { settle } from "../outbox.ts";
@@ -167,7 +168,7 @@ export class Dial implements ConnectionHandler, Waiter, Occupant {
 
   onClose(reason: CloseReason, cause: string): void {
     this.#connection = null;
-    this.#failed(reason === "refused" ? "connect-refused" : "connect-failed", cause);
+    this.#failed(connectFaults[reason], cause);
   }
 
   #connect(endpoint: Endpoint): void {
@@ -182,7 +183,7 @@ export class Dial implements ConnectionHandler, Waiter, Occupant {
     this.attempts++;
     this.since = clock.now();
     endpoint.enter(this, random);
-    this.#connection = transport.connect(endpoint.address, this);
+    this.#connection = transport.connect(endpoint.address, this, endpoint.tls);
     wheel.arm(this.#timer, this.destination.timeouts.connect);
   }
 
