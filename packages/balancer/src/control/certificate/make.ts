@@ -1,6 +1,8 @@
 // certificate/: certificates that this program makes by itself: for development, and to stand in until a real one is there.
 // It must not know files, listeners or authorities on the network.
 import type { webcrypto } from "node:crypto";
+// Both: the bare import goes first where modules run as they are, the file where they are bundled.
+import "reflect-metadata";
 import "./reflection.ts";
 import { AsnConvert } from "@peculiar/asn1-schema";
 import { GeneralName, GeneralSubtree, GeneralSubtrees, NameConstraints } from "@peculiar/asn1-x509";
