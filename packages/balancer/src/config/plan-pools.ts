@@ -123,7 +123,7 @@ function planLogin({ user = "", password = "", database = "" }: NonNullable<Read
 }
 
 function planReadiness(
-  { readiness: config, proxyProtocol }: PoolConfig,
+  { readiness: config, proxyProtocol, tls: encryption }: PoolConfig,
   within: (written: string) => string,
 ): ReadinessPlan | null {
   const probe = probeOf(config);
@@ -139,7 +139,8 @@ function planReadiness(
     body: body === undefined ? null : { pattern: body.matches, within: body.within },
     drainOn: config.drainOn ?? [],
     tls:
-      probe === "tls"
+      // Nothing of its own is said: where traffic is encrypted, the probe is made as traffic is.
+      probe === "tls" && !(tls === undefined && encryption !== undefined)
         ? {
             serverName: tls?.serverName ?? "",
             verify: tls?.verify ?? true,
