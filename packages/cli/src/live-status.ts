@@ -21,6 +21,7 @@ export function renderStatus(status: Status): string {
   const lines = [
     `plimsoll ${status.version}, process ${status.pid}, ${status.readiness}, up ${span(status.uptime)}; ` +
       `${serving} of ${status.workers.length} workers serve`,
+    ...upgradeNote(status.lastUpgrade),
     ...status.workers.flatMap(shortNote),
     "",
     ...table([
@@ -81,9 +82,19 @@ export function renderStatus(status: Status): string {
   return `${lines.join("\n")}\n`;
 }
 
+/** Whom it took over from, or why nobody took over. */
+function upgradeNote(upgrade: Status["lastUpgrade"] | undefined): string[] {
+  // The program that is asked may be of a version that told none.
+  if (upgrade === null || upgrade === undefined) return [];
+  const ago = `${span(Math.max(0, Date.now() - upgrade.at))} ago`;
+  if (!upgrade.ok) return [`! the last upgrade failed, ${ago}: ${upgrade.problem.split("\n").join(" | ")}`];
+  const { from } = upgrade;
+  return from === null ? [] : [`took over from process ${from.pid}, version ${from.version}, ${ago}`];
+}
+
 /** A worker that accepts nothing, because its descriptors are used up. */
 function shortNote({ row, shortSince }: Status["workers"][number]): string[] {
-  if (shortSince === 0) return [];
+  if (!(shortSince > 0)) return [];
   return [
     `! worker ${row} has had no descriptor for new connections for ${seconds(Date.now() - shortSince)}: they wait; ` +
       "raise `ulimit -n` (LimitNOFILE)",

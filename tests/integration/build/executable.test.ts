@@ -211,16 +211,22 @@ export default defineConfig(config);
     const pid = await killOne(admin);
     expect(executableOf(pid)).toBe(`${plimsoll} (deleted)`);
     expect(await (await fetch(web)).text()).toBe("one");
-
-    // And an upgrade is what makes the new one run.
-    const upgraded = await call("upgrade", "--admin", admin, "--wait");
+    // And the new version takes over, under the name and with the arguments of the old one.
+    const upgraded = await call("upgrade", "--admin", admin, "--wait", "--json");
     expect([upgraded.code, upgraded.err]).toEqual([0, ""]);
+    const { pid: next } = JSON.parse(upgraded.out) as { pid: number };
+    expect(executableOf(next)).toBe(plimsoll);
+    for (const worker of await workers(admin)) expect(executableOf(worker.pid)).toBe(plimsoll);
     expect(await (await fetch(web)).text()).toBe("one");
-    const after = await workers(admin);
-    expect(after.map((worker) => executableOf(worker.pid))).toEqual([plimsoll, plimsoll]);
+    // Another file, by its name.
+    const other = `${plimsoll}-0.2.0`;
+    copyFileSync(plimsoll, other);
+    expect((await call("upgrade", "--admin", admin, "--binary", other, "--wait")).code).toBe(0);
+    for (const worker of await workers(admin)) expect(executableOf(worker.pid)).toBe(other);
     expect((await call("stop", "--admin", admin)).code).toBe(0);
-    // Its output ends with that of its successor, who has inherited it.
+    // Its output ends with that of its successors, who have inherited it.
     expect(await balancer.exited).toBe(0);
+    rmSync(other);
   });
 
   test("a TypeScript configuration, read again on reload", async () => {

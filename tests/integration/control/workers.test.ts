@@ -72,3 +72,17 @@ test("a worker that cannot start ends the program with the reason, and leaves no
   expect(program.event("start.failed")?.text).toMatch(/worker [01] does not start: exited with code 3/);
   expect([...new Bun.Glob("*").scanSync({ cwd: program.runtime, onlyFiles: false })]).toEqual([]);
 }, 20_000);
+
+test("connections are spread evenly over workers", async () => {
+  const workers = 3;
+  const program = await run(configFor(0, [startOrigin().port], { workers }));
+  const load = startLoad({ port: await program.port(), clients: 12, perConnection: 1 });
+  await until("enough are made", () => load.tally.connections >= 3_000, 30_000);
+  await load.stop();
+  const status = await program.status();
+  const counts = status.workers.map((worker) => worker.connections);
+  expect(counts.reduce((sum, count) => sum + count, 0)).toBe(load.tally.connections);
+  // The kernel draws by a hash of both addresses: a third each, with a standard deviation of 26.
+  const share = load.tally.connections / workers;
+  for (const count of counts) expect(Math.abs(count - share)).toBeLessThan(share * 0.2);
+}, 60_000);

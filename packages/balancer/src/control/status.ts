@@ -81,6 +81,9 @@ export interface WorkerStatus {
   readonly serving: boolean;
   /** Resident bytes. */
   readonly rss: number;
+  /** Accepted by this worker's row so far, and open now, over all listeners. */
+  readonly connections: number;
+  readonly openConnections: number;
   /** Wall-clock ms since when it accepts nothing, because its descriptors are used up; 0 while it accepts. */
   readonly shortSince: number;
 }
@@ -180,13 +183,18 @@ export function poolStatus(
 
 export function workerStatus(
   table: SharedTable,
+  plan: EnginePlan,
   rows: readonly { readonly pid: number; readonly serving: boolean }[],
 ): WorkerStatus[] {
+  const sum = (row: number, cell: number) =>
+    plan.listeners.reduce((total, { slot }) => total + (table.cells[table.listener(row, slot) + cell] ?? 0), 0);
   return rows.map(({ pid, serving }, row) => ({
     row,
     pid,
     serving,
     rss: table.cells[table.worker(row) + WorkerCell.rss] ?? 0,
+    connections: sum(row, ListenerCell.accepted),
+    openConnections: sum(row, ListenerCell.open),
     shortSince: table.cells[table.worker(row) + WorkerCell.shortSince] ?? 0,
   }));
 }

@@ -423,7 +423,7 @@ class RunningSupervisor implements Supervisor {
       uptime: systemClock.wall() - this.#started,
       generation,
       admin: this.adminUrl,
-      workers: workerStatus(this.#table, this.#workers.rows),
+      workers: workerStatus(this.#table, engine, this.#workers.rows),
       workerRestarts: this.#workers.restarts,
       listeners: listenerStatus(this.#table, engine, this.#lastSockets ?? this.#sockets.all),
       pools: poolStatus(
