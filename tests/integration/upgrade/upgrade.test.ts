@@ -4,7 +4,17 @@ import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { leaveOrder } from "../../../packages/balancer/src/control/runtime-directory.ts";
 import { startLoad } from "../control/load.ts";
-import { cleanUp, configFor, folder, isAlive, run, startOrigin, until, type Running } from "../control/running.ts";
+import {
+  cleanUp,
+  configFor,
+  folder,
+  isAlive,
+  later,
+  run,
+  startOrigin,
+  until,
+  type Running,
+} from "../control/running.ts";
 
 afterEach(cleanUp);
 
@@ -202,4 +212,58 @@ test("one upgrade at a time, no reload meanwhile is lost, and a stop ends the on
   process.kill(pid, "SIGTERM");
   expect((await first).json["error"]).toContain("this one was told to stop");
   expect(await program.process.exited).toBe(0);
+}, 60_000);
+
+test("UDP: datagrams find the new program on the same port, and answers to earlier ones still arrive", async () => {
+  // Echoes at once, and once more after the second that follows, if the text asks for it.
+  const origin = await Bun.udpSocket({
+    hostname: "127.0.0.1",
+    port: 0,
+    socket: {
+      data(socket, bytes, port, address) {
+        const text = bytes.toString();
+        socket.send(text, port, address);
+        if (text.startsWith("twice")) setTimeout(() => socket.send(`again ${text}`, port, address), 1_000);
+      },
+    },
+  });
+  later(() => origin.close());
+  const program = await run({
+    listeners: { dns: { address: "127.0.0.1:0", protocol: "udp", routes: [{ pool: "app" }] } },
+    pools: { app: { endpoints: [`127.0.0.1:${origin.port}`] } },
+    admin: { address: "127.0.0.1:0" },
+    log: { access: "none" },
+    shutdown: { lag: "0s", window: "5s" },
+    workers: 2,
+  });
+  const port = await program.port("dns");
+  const heard: string[] = [];
+  const client = await Bun.udpSocket({
+    connect: { hostname: "127.0.0.1", port },
+    socket: { data: (_, bytes) => void heard.push(bytes.toString()) },
+  });
+  later(() => client.close());
+  let count = 0;
+  const ask = async (text: string) => {
+    client.send(text);
+    await until(`"${text}" is answered`, () => heard.includes(text));
+    count++;
+  };
+  let asking = true;
+  const steady = (async () => {
+    for (let index = 0; asking; index++) await ask(`number ${index}`);
+  })();
+  await until("it is used", () => count > 20);
+  client.send("twice");
+  await until("it is at the origin", () => heard.includes("twice"));
+  const { pid } = program.note();
+  expect((await upgrade(program)).status).toBe(200);
+  expect(program.note().pid).not.toBe(pid);
+  const before = count;
+  await until("the new one is used", () => count > before + 20);
+  await until("the late answer arrives", () => heard.includes("again twice"));
+  asking = false;
+  await steady;
+  expect((await program.status()).listeners[0]?.port).toBe(port);
+  await until("the old one is gone", () => !isAlive(pid));
 }, 60_000);
