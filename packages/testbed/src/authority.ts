@@ -1,8 +1,11 @@
 // An authority for tests of TLS: it signs what is asked for, and revokes it.
 import type { webcrypto } from "node:crypto";
 import "reflect-metadata";
-import * as x509 from "@peculiar/x509";
+import type * as X509 from "@peculiar/x509";
 import { type CertificateWish, clientAuth, type MadeCertificate, makeCertificate, serverAuth } from "./certificates.ts";
+
+// Not an import: scripts of packages that are imported run now and then before the one above, without which this one fails.
+const x509 = require("@peculiar/x509") as typeof X509;
 
 export interface TestAuthority {
   /** PEM of its certificate. */

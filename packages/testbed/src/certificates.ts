@@ -1,7 +1,10 @@
 // Certificates for tests: right ones, and wrong ones of every kind. Keys are made anew each time.
 import type { webcrypto } from "node:crypto";
 import "reflect-metadata";
-import * as x509 from "@peculiar/x509";
+import type * as X509 from "@peculiar/x509";
+
+// Not an import: scripts of packages that are imported run now and then before the one above, without which this one fails.
+const x509 = require("@peculiar/x509") as typeof X509;
 
 /** How a certificate is to be; what is left out is as it should be. */
 export interface CertificateWish {
@@ -43,7 +46,7 @@ export async function makeCertificate(wish: CertificateWish): Promise<MadeCertif
   const keys = (await crypto.subtle.generateKey(algorithmOf(key), true, ["sign", "verify"])) as CryptoKeyPair;
   const subject = wish.subject ?? `CN=${names[0] ?? "nobody"}`;
   const signer = issuer?.keys ?? keys;
-  const extensions: x509.Extension[] = [
+  const extensions: X509.Extension[] = [
     new x509.BasicConstraintsExtension(authority, undefined, true),
     await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
   ];
