@@ -303,3 +303,64 @@ test("as text: everything in its place", () => {
   expect(shown[6]).toBe("pool      keyed, ringHash: by the hash of the key, on a ring");
   expect(shown[7]).toMatch(/^endpoint {2}127\.0\.0\.1:400\d$/);
 });
+
+describe("what is passed on as bytes", () => {
+  const layers = planOf(`
+listeners:
+  db:
+    address: 127.0.0.1:5432
+    protocol: tcp
+    routes:
+      - { name: inner, match: { source: 10.0.0.0/8 }, pool: db }
+  tls:
+    address: 127.0.0.1:443
+    protocol: tls
+    routes:
+      - { name: h2, match: { sni: shop.example.com, alpn: h2 }, pool: h2 }
+      - { name: shop, match: { sni: shop.example.com }, pool: db }
+      - { name: below, match: { sni: "*.example.com" }, pool: db }
+pools:
+  db: { endpoints: [127.0.0.1:5433, 127.0.0.1:5434], sticky: { source: true }, declared: { state: none } }
+  h2: { endpoints: [127.0.0.1:8443] }
+`);
+  const ask = (url: string, change: Partial<AskedRequest> = {}) => explain(layers, get(url, change), "", null);
+
+  test("a connection is known by its client's address alone", () => {
+    const told = ask("tcp://db.example.com:5432", { source: "10.1.2.3" });
+    expect([told.listener, told.protocol, told.route]).toEqual(["db", "tcp", "inner"]);
+    expect(told.pools[0]?.chosen).toMatch(/^127\.0\.0\.1:543[34]$/);
+    expect(told.listenerNote).toBe("protocol: tcp passes bytes on: only the client's address counts");
+    const refused = ask("tcp://127.0.0.1:5432");
+    expect(refused.route).toBe("");
+    expect(renderExplanation(refused)).toContain("none: the connection is reset (route-not-found)");
+    expect(renderExplanation(refused)).toContain("connection to tcp://127.0.0.1:5432 from 127.0.0.1");
+    expect(refused.routesPassed[0]?.why).toContain("in none of its ranges");
+  });
+
+  test("a TLS client by its name and what it offers, also when it would ask for https", () => {
+    expect(ask("tls://shop.example.com:443").route).toBe("shop");
+    expect(ask("tls://shop.example.com:443", { alpn: ["http/1.1", "h2"] }).route).toBe("h2");
+    expect(ask("https://shop.example.com/cart").route).toBe("h2");
+    expect(ask("https://shop.example.com/cart", { alpn: ["http/1.1"] }).route).toBe("shop");
+    expect(ask("tls://a.b.example.com:443").route).toBe("below");
+    // An address is no name: there is no SNI for it.
+    const none = ask("tls://10.0.0.1:443");
+    expect(renderExplanation(none)).toContain("refused with the TLS alert unrecognized_name");
+    const passed = ask("tls://shop.example.com:443").routesPassed.find(({ name }) => name === "h2");
+    expect(passed?.why).toBe("ALPN (none) does not offer h2");
+  });
+
+  test("a question of the wrong layer is answered, and said to be one", () => {
+    expect(explain(layers, get("http://x.example.com:443/"), "", null).listenerNote).toContain(
+      "refuses what does not begin so",
+    );
+    expect(explain(plan, get("tcp://127.0.0.1:8080"), "", null).listenerNote).toContain("it speaks HTTP");
+  });
+
+  test("a connection needs a port, and has no path", () => {
+    for (const url of ["tcp://db.example.com", "tcp://db:5432/path", "tls://u@db:1", "tcp://"]) {
+      expect(() => seeRequest(get(url))).toThrow(UsageError);
+    }
+    expect(seeRequest(get("tcp://db:80")).port).toBe(80);
+  });
+});

@@ -4,7 +4,7 @@ import type { ActionPlan, ListenerPlan } from "@plimsoll/balancer/src/proxy/plan
 import { explainRoute } from "@plimsoll/balancer/src/proxy/route/explain.ts";
 import { showHostPort } from "../values.ts";
 import { explainPool, type LiveEndpoint, type PoolExplanation } from "./endpoints.ts";
-import { seeRequest, type AskedRequest } from "./request.ts";
+import { seeRequest, type AskedRequest, type SeenRequest } from "./request.ts";
 
 /** Someone that was not chosen. */
 export interface PassedOver {
@@ -17,6 +17,8 @@ export interface Explanation {
   /** "" when none accepts this request. */
   readonly listener: string;
   readonly listenerNote: string;
+  /** What the listener speaks; "" without one. */
+  readonly protocol: ListenerPlan["protocol"] | "";
   readonly listenersPassed: readonly PassedOver[];
   /** "" when no route matches. */
   readonly route: string;
@@ -43,7 +45,7 @@ export function explain(
   now = Date.now(),
 ): Explanation {
   const seen = seeRequest(asked);
-  const { listener, note } = chooseListener(plan.listeners, seen.port, listenerName);
+  const { listener, note } = chooseListener(plan.listeners, seen, listenerName);
   const listenersPassed = plan.listeners
     .filter((other) => other !== listener)
     .map((other) => ({
@@ -54,11 +56,14 @@ export function explain(
           : "another was named",
     }));
   const nowhere = { request: asked, listenersPassed, live: live?.address ?? "", route: "", action: "", pools: [] };
-  if (listener === null) return { ...nowhere, listener: "", listenerNote: note, routesPassed: [] };
+  if (listener === null) return { ...nowhere, listener: "", protocol: "", listenerNote: note, routesPassed: [] };
+  const mismatch = whyUnread(listener, seen);
+  const said = [note, mismatch].filter((text) => text !== "").join("; ");
   const { chosen, passed } = explainRoute(listener.routes, seen.view);
   const nameOf = (index: number): string => listener.routes[index]?.name ?? `route ${index}`;
   const routesPassed = passed.map(({ index, why }) => ({ name: nameOf(index), why }));
-  const found = { ...nowhere, listener: listener.name, listenerNote: note, routesPassed };
+  const { protocol } = listener;
+  const found = { ...nowhere, listener: listener.name, protocol, listenerNote: said, routesPassed };
   const route = listener.routes[chosen];
   if (route === undefined) return found;
   const pools = poolsOf(route.action).flatMap((name) => {
@@ -70,20 +75,37 @@ export function explain(
 
 function chooseListener(
   listeners: readonly ListenerPlan[],
-  port: number,
+  { port, protocol }: SeenRequest,
   name: string,
 ): { readonly listener: ListenerPlan | null; readonly note: string } {
   if (name !== "") {
     const listener = listeners.find((each) => each.name === name) ?? null;
     return { listener, note: listener === null ? `there is no listener called ${name}` : "" };
   }
-  const exact = listeners.find((each) => each.address.port === port);
+  const there = listeners.filter((each) => each.address.port === port);
+  // One for connections and one for datagrams may share a port.
+  const exact = there.find((each) => (each.protocol === "udp") === (protocol === "udp")) ?? there[0];
   if (exact !== undefined) return { listener: exact, note: "" };
   const [only] = listeners;
   if (only !== undefined && listeners.length === 1) {
     return { listener: only, note: `none listens on port ${port}; this is the only one` };
   }
   return { listener: null, note: `none listens on port ${port}; name one with --listener` };
+}
+
+/** What of the question this listener does not look at. */
+function whyUnread({ protocol }: ListenerPlan, seen: SeenRequest): string {
+  if (protocol === "http") {
+    return seen.protocol === "http"
+      ? ""
+      : `it speaks HTTP, and ${seen.protocol}:// asks for a connection without a request`;
+  }
+  if (protocol === "tls") {
+    return seen.secure
+      ? "TLS is passed on: routed by SNI, ALPN and address"
+      : "it passes TLS on, and refuses what does not begin so";
+  }
+  return `protocol: ${protocol} passes bytes on: only the client's address counts`;
 }
 
 function poolsOf(action: ActionPlan): readonly string[] {

@@ -7,16 +7,19 @@ const mostShown = 20;
 
 export function renderExplanation(explanation: Explanation): string {
   const { request } = explanation;
-  const lines = [`${request.method} ${request.url} from ${request.source}`, ""];
+  const asksHttp = !/^(?:tcp|tls|udp):/i.test(request.url);
+  const lines = [`${asksHttp ? request.method : "connection to"} ${request.url} from ${request.source}`, ""];
   const note = explanation.listenerNote === "" ? "" : `   (${explanation.listenerNote})`;
   lines.push(entry("listener", `${explanation.listener === "" ? "none" : explanation.listener}${note}`));
   lines.push(...passedOver(explanation.listenersPassed));
   if (explanation.listener !== "") {
-    lines.push(entry("route", explanation.route === "" ? "none: answered 404 (route-not-found)" : explanation.route));
+    lines.push(
+      entry("route", explanation.route === "" ? `none: ${refused[explanation.protocol].route}` : explanation.route),
+    );
     lines.push(...passedOver(explanation.routesPassed));
   }
   if (explanation.action !== "") lines.push(entry("action", explanation.action));
-  for (const pool of explanation.pools) lines.push(...renderPool(pool));
+  for (const pool of explanation.pools) lines.push(...renderPool(pool, refused[explanation.protocol].pool));
   if (explanation.pools.length > 0) {
     const source =
       explanation.live === ""
@@ -27,12 +30,25 @@ export function renderExplanation(explanation: Explanation): string {
   return `${lines.join("\n")}\n`;
 }
 
-function renderPool(pool: PoolExplanation): string[] {
+/** What becomes of whom nobody takes. */
+const bytesRefused = { route: "the connection is reset (route-not-found)", pool: "reset (pool-unusable)" };
+const refused = {
+  "": { route: "", pool: "" },
+  http: { route: "answered 404 (route-not-found)", pool: "answered 503 (pool-unusable)" },
+  tcp: bytesRefused,
+  tls: {
+    route: "refused with the TLS alert unrecognized_name (route-not-found)",
+    pool: "refused with a TLS alert (pool-unusable)",
+  },
+  udp: { route: "dropped (route-not-found)", pool: "dropped (pool-unusable)" },
+} as const;
+
+function renderPool(pool: PoolExplanation, unusable: string): string[] {
   const lines = [entry("pool", `${pool.pool}, ${pool.balance}: ${pool.how}`)];
   if (pool.sticky !== null) lines.push(entry("sticky", `${pool.sticky.how}: ${pool.sticky.found}`));
   if (pool.chosen !== "") lines.push(entry("endpoint", pool.chosen));
   else if (pool.rotation.length > 0) lines.push(entry("endpoint", `one of ${pool.rotation.join(", ")}`));
-  else if (pool.names.length === 0) lines.push(entry("endpoint", "none is usable: answered 503 (pool-unusable)"));
+  else if (pool.names.length === 0) lines.push(entry("endpoint", `none is usable: ${unusable}`));
   if (pool.failOpen) lines.push(indent("nobody is ready, so unready ones are asked (fail open)"));
   lines.push(...passedOver(pool.passed.map(({ endpoint, why }) => ({ name: endpoint, why }))));
   if (pool.names.length > 0) lines.push(indent(`and what these names resolve to: ${pool.names.join(", ")}`));
