@@ -28,6 +28,7 @@ interface Parts {
   readonly timeouts?: Partial<PoolTimeouts>;
   readonly retry?: Partial<RetryPlan>;
   readonly routes?: readonly Partial<RoutePlan>[];
+  readonly protocol?: HierarchyPlan["listeners"][number]["protocol"];
   readonly shutdown?: Partial<HierarchyPlan["shutdown"]>;
 }
 
@@ -43,7 +44,7 @@ function planOf(parts: Parts): HierarchyPlan {
   };
   const routes = (parts.routes ?? [{}]).map((route, index) => routeOf(index, route));
   return {
-    listeners: [{ name: "web", routes }],
+    listeners: [{ name: "web", protocol: parts.protocol ?? "http", routes }],
     pools: [pool],
     shutdown: { lag: 2 * second, window: 30 * second, stopGrace: 0, ...parts.shutdown },
   };
@@ -389,3 +390,23 @@ function isWorse(violation: Violation, before: ReadonlyMap<string, Compared>): b
 function name({ way, rule }: { readonly way: Way; readonly rule: { readonly id: string } }): string {
   return `${way.path.join(".")} ${rule.id}`;
 }
+
+test("a pool to which bytes alone are passed has no answers to wait for: what counts is connecting, and the windows", () => {
+  const pool = { limits: { inFlight: 10, queue: 10, queueTimeout: second } };
+  const [way] = waysOf(planOf({ pool, protocol: "tcp" }));
+  expect(longestAnswer(valuesOf(way as Way, noChanges))).toEqual({
+    ms: 8 * second,
+    tries: [
+      {
+        count: 2,
+        parts: [
+          { setting: "queueTimeout", ms: second },
+          { setting: "connect", ms: 3 * second },
+        ],
+      },
+    ],
+    capped: false,
+  });
+  const [read] = waysOf(planOf({ pool }));
+  expect(longestAnswer(valuesOf(read as Way, noChanges)).ms).toBeGreaterThan(60 * second);
+});

@@ -91,11 +91,15 @@ function answering(context: Context): Section {
         note: longest.capped ? "cut short by timeouts.total" : "",
         state: "holds",
       },
-      {
-        ...setting(context, "one try", room.limit, ["firstByte", "perTry", "total", "tries"]),
-        ms: room.ms,
-        less: room.less,
-      },
+      ...(values.firstByte === 0
+        ? []
+        : [
+            {
+              ...setting(context, "one try", room.limit, ["firstByte", "perTry", "total", "tries"]),
+              ms: room.ms,
+              less: room.less,
+            },
+          ]),
       setting(context, "application", "app", ["app"]),
       { ...setting(context, "downstream", "downstream", []), state: "last" },
     ],

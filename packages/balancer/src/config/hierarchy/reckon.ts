@@ -30,8 +30,10 @@ export function longestAnswer(values: Values): Longest {
   const before: Part[] = [];
   if (queueTimeout > 0) before.push({ setting: "queueTimeout", ms: queueTimeout });
   before.push({ setting: "connect", ms: connect });
-  const last: Part[] = [...before, answerWait(values)];
-  const earlier = repeatedWait(values);
+  const wait = answerWait(values);
+  // Where bytes alone are passed on there is no answer to wait for.
+  const last: Part[] = wait.ms === 0 ? before : [...before, wait];
+  const earlier = wait.ms === 0 ? null : repeatedWait(values);
   const others: Part[] = earlier === null ? before : [...before, earlier];
   const tries: Tries[] = [];
   if (attempts > 1 && sum(others) === sum(last)) tries.push({ count: attempts, parts: last });
@@ -75,11 +77,13 @@ export interface Room {
 
 /** The nearest of the limits that end a try; `perTry` and `total` run while it still queues and connects. */
 export function roomForApp(values: Values): Room {
-  return roomsForApp(values).reduce((nearest, room) => (room.ms < nearest.ms ? room : nearest));
+  const none: Room = { ms: Infinity, limit: "firstByte", less: [] };
+  return roomsForApp(values).reduce((nearest, room) => (room.ms < nearest.ms ? room : nearest), none);
 }
 
 export function roomsForApp({ firstByte, perTry, total, connect, queueTimeout }: Values): Room[] {
-  const rooms: Room[] = [{ ms: firstByte, limit: "firstByte", less: [] }];
+  // Where bytes alone are passed on, nobody gives up.
+  const rooms: Room[] = firstByte === 0 ? [] : [{ ms: firstByte, limit: "firstByte", less: [] }];
   const connecting: Part = { setting: "connect", ms: connect };
   if (perTry > 0) rooms.push({ ms: Math.max(0, perTry - connect), limit: "perTry", less: [connecting] });
   if (total > 0) {

@@ -8,7 +8,7 @@ import { settingPlace, type Repeats, type Setting, type SettingName, type Way } 
 
 /** What is needed of a plan. */
 export interface HierarchyPlan {
-  readonly listeners: readonly Pick<ListenerPlan, "name" | "routes">[];
+  readonly listeners: readonly Pick<ListenerPlan, "name" | "protocol" | "routes">[];
   readonly pools: readonly PoolPlan[];
   readonly shutdown: Plan["shutdown"];
 }
@@ -18,21 +18,30 @@ export const longestAutoDrain = 300_000;
 
 /** In the order of the plan: each pool, then the routes that differ from it. */
 export function waysOf(plan: HierarchyPlan): Way[] {
-  return plan.pools.flatMap((pool) => {
-    const plain: string[] = [];
-    const own: Way[] = [];
-    for (const listener of plan.listeners) {
-      for (const [index, route] of listener.routes.entries()) {
-        if (!leadsTo(route, pool.name)) continue;
-        const path = ["listeners", listener.name, "routes", index];
-        if (differs(route)) own.push(wayOf(pool, { route, path }, plan.shutdown));
-        else plain.push(route.name);
+  return plan.pools
+    .map((pool) => withoutAnswers(pool, plan.listeners))
+    .flatMap((pool) => {
+      const plain: string[] = [];
+      const own: Way[] = [];
+      for (const listener of plan.listeners) {
+        for (const [index, route] of listener.routes.entries()) {
+          if (!leadsTo(route, pool.name)) continue;
+          const path = ["listeners", listener.name, "routes", index];
+          if (differs(route)) own.push(wayOf(pool, { route, path }, plan.shutdown));
+          else plain.push(route.name);
+        }
       }
-    }
-    // A pool that no route takes as it is has nobody who would wait by its values.
-    if (plain.length === 0 && own.length > 0) return own;
-    return [{ ...wayOf(pool, null, plan.shutdown), routes: plain }, ...own];
-  });
+      // A pool that no route takes as it is has nobody who would wait by its values.
+      if (plain.length === 0 && own.length > 0) return own;
+      return [{ ...wayOf(pool, null, plan.shutdown), routes: plain }, ...own];
+    });
+}
+
+/** A pool to which bytes alone are passed has no answers to wait for: of its times, only those of connecting are rungs. */
+function withoutAnswers(pool: PoolPlan, listeners: HierarchyPlan["listeners"]): PoolPlan {
+  const users = listeners.filter(({ routes }) => routes.some((route) => leadsTo(route, pool.name)));
+  if (users.length === 0 || users.some(({ protocol }) => protocol === "http")) return pool;
+  return { ...pool, timeouts: { ...pool.timeouts, firstByte: 0, perTry: 0, total: 0 } };
 }
 
 function leadsTo({ action }: RoutePlan, pool: string): boolean {
