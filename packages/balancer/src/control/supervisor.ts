@@ -10,7 +10,6 @@ import { shakeHands } from "../net/tls-handshake.ts";
 import type { Log } from "../observe/log.ts";
 import { renderMetrics } from "../observe/prometheus.ts";
 import { SharedTable, WorkerCell } from "../observe/table.ts";
-import type { EndpointPlan } from "../pool/plan.ts";
 import { makeProbes } from "../pool/probe/table.ts";
 import type { EnginePlan } from "../proxy/assemble.ts";
 import { createAcme } from "./acme/create.ts";
@@ -28,6 +27,7 @@ import { Upgrades, type StartAgain, type UpgradeResult } from "./handover/upgrad
 import { Outliers } from "./outliers.ts";
 import { Probes } from "./probes.ts";
 import { RunningPlan, type ChangeResult } from "./reload.ts";
+import { runtimeEndpointPlan, type RuntimeEndpoint } from "./runtime-endpoint.ts";
 import { makeRuntimeDirectory, runtimeBases, type RuntimeDirectory } from "./runtime-directory.ts";
 import { listenForSignals } from "./signals.ts";
 import type { Activation } from "./service/activation.ts";
@@ -67,18 +67,6 @@ export interface SupervisorOptions {
   readonly again?: StartAgain;
   /** Folder for the runtime directory; by default the best of runtimeBases. */
   readonly runtimeBase?: string;
-}
-
-/** An endpoint set at run time. */
-export interface RuntimeEndpoint {
-  readonly id: string;
-  /** What sticky clients belong to; `id` if left out. */
-  readonly stableId?: string;
-  readonly host: string;
-  readonly port: number;
-  readonly weight?: number;
-  readonly zone?: string;
-  readonly backup?: boolean;
 }
 
 /** A running balancer. */
@@ -376,6 +364,8 @@ class RunningSupervisor implements Supervisor {
     const text = `process ${successor.pid}, version ${successor.version}, serves now; what is in flight here is finished`;
     this.#log.event("info", "program.replaced", text, { window });
     this.#service.replacedBy(successor.pid);
+    // What it was ordering the other one orders; whoever holds the lock of a folder keeps it from that.
+    void this.#acme.close();
     this.#directory.hush();
     this.#admin.retire();
     this.#lastSockets = this.#sockets.all;
@@ -392,7 +382,7 @@ class RunningSupervisor implements Supervisor {
   }
 
   updateEndpoints(pool: string, endpoints: readonly RuntimeEndpoint[]): Promise<ChangeResult> {
-    return this.#running.replaceEndpoints(pool, endpoints.map(endpointPlan));
+    return this.#running.replaceEndpoints(pool, endpoints.map(runtimeEndpointPlan));
   }
 
   setEndpointState(
@@ -587,9 +577,4 @@ class RunningSupervisor implements Supervisor {
       ...(replaces === undefined ? {} : { replaces }),
     });
   }
-}
-
-function endpointPlan(endpoint: RuntimeEndpoint): EndpointPlan {
-  const { id, stableId = id, host, port, weight = 1, zone = "", backup = false } = endpoint;
-  return { slot: -1, id, stableId, address: { kind: "tcp", host, port }, weight, zone, backup };
 }
