@@ -2,6 +2,7 @@
 import { afterEach, expect, test } from "bun:test";
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { makeCertificate } from "@plimsoll/testbed/certificates";
 import { leaveOrder } from "../../../packages/balancer/src/control/runtime-directory.ts";
 import { startLoad } from "../control/load.ts";
 import {
@@ -275,4 +276,45 @@ test("UDP: datagrams find the new program on the same port, and answers to earli
   await steady;
   expect((await program.status()).listeners[0]?.port).toBe(port);
   await until("the old one is gone", () => !isAlive(pid));
+}, 60_000);
+
+test("TLS: every handshake succeeds while the new program takes over", async () => {
+  const made = await makeCertificate({ names: ["a.test"] });
+  const base = folder();
+  const [cert, key] = [join(base, "a.crt"), join(base, "a.key")];
+  writeFileSync(cert, made.cert);
+  writeFileSync(key, made.key, { mode: 0o600 });
+  const tls = { certificates: [{ cert, key }] };
+  const program = await run(
+    configFor(0, [startOrigin().port], {
+      listeners: { web: { address: "127.0.0.1:0", tls, routes: [{ pool: "app" }] } },
+    }),
+  );
+  const port = await program.port();
+  const failures: string[] = [];
+  let answered = 0;
+  let asking = true;
+  const client = async () => {
+    while (asking) {
+      try {
+        const answer = await fetch(`https://127.0.0.1:${port}/`, {
+          keepalive: false,
+          headers: { host: "a.test" },
+          tls: { rejectUnauthorized: false, serverName: "a.test" },
+        });
+        if ((await answer.text()) === "hello") answered++;
+        else failures.push(`status ${answer.status}`);
+      } catch (error) {
+        failures.push((error as Error).message);
+      }
+    }
+  };
+  const clients = Array.from({ length: 6 }, client);
+  await until("it is used", () => answered > 50);
+  await upgraded(program);
+  const before = answered;
+  await until("the new one is used", () => answered > before + 50);
+  asking = false;
+  await Promise.all(clients);
+  expect(failures).toEqual([]);
 }, 60_000);
