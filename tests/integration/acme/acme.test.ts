@@ -3,6 +3,8 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { connect } from "node:tls";
+import { freePort } from "@plimsoll/testbed/processes";
 import type { AcmePlan } from "../../../packages/balancer/src/config/acme.ts";
 import { readCertificate } from "../../../packages/balancer/src/config/certificate/read.ts";
 import { disk, loadConfig } from "../../../packages/balancer/src/config/index.ts";
@@ -63,8 +65,8 @@ function stored(acme: AcmePlan, id: string) {
 }
 
 describe("HTTP-01", () => {
-  test("the workers answer for the authority, half of whose nonces are refused; a restart orders nothing", async () => {
-    const pebble = await startPebble(50);
+  test("the workers answer an authority which refuses good nonces now and then; a restart orders nothing", async () => {
+    const pebble = await startPebble(15);
     const acme = planFor(pebble, folder(), [order("shop.example", "www.shop.example")]);
     const first = await start(acme, pebble.httpPort);
     await settled(first, ["valid"]);
@@ -127,6 +129,83 @@ describe("HTTP-01", () => {
   }, 60_000);
 });
 
+describe("from the configuration to the handshake", () => {
+  test("a self-signed certificate is shown until the real one is there, and no connection is touched by the change", async () => {
+    const pebble = await startPebble();
+    const origin = startOrigin("from the application");
+    const web = await freePort();
+    const storage = folder();
+    const written = (directory: string) => ({
+      ...configFor(pebble.httpPort, [origin.port], { workers: 2, shutdown: { lag: "0s", window: "1s" } }),
+      listeners: {
+        plain: { address: `127.0.0.1:${pebble.httpPort}`, routes: [{ pool: "app" }] },
+        web: { address: `127.0.0.1:${web}`, tls: { acme: ["shop.com", "www.shop.com"] }, routes: [{ pool: "app" }] },
+      },
+      acme: { acceptTerms: true, directory, ca: pebble.plan.ca, storage },
+    });
+    const load = (directory: string) => {
+      const text = JSON.stringify(written(directory));
+      const loaded = loadConfig({ text, file: "test.yaml" }, {}, disk);
+      if (!("plan" in loaded)) throw new Error(JSON.stringify(loaded.problems));
+      return loaded;
+    };
+    let loaded = load("https://127.0.0.1:1/dir");
+    const events: Started["events"] = [];
+    const supervisor = await runSupervisor({
+      plan: loaded.plan,
+      version: "test",
+      reloadPlan: () => Promise.resolve(loaded),
+      log: { event: (_, name, text) => void events.push({ name, text }) },
+      signals: false,
+      runtimeBase: folder(),
+    });
+    later(async () => void (await supervisor.stop()));
+    const early = await handshake(web);
+    expect([early.subject, early.issuer]).toEqual(["shop.com", "shop.com"]);
+    expect(await early.ask()).toContain("from the application");
+    loaded = load(pebble.plan.directory);
+    expect(await supervisor.reload()).toMatchObject({ ok: true });
+    await settled({ supervisor, events }, ["valid"]);
+    const late = await handshake(web);
+    expect(late.issuer).toContain("Pebble");
+    expect(late.names).toContain("DNS:www.shop.com");
+    expect(await late.ask()).toContain("from the application");
+    expect(await early.ask()).toContain("from the application");
+    const told = JSON.stringify([supervisor.status(), events, supervisor.metrics()]);
+    expect(told).not.toContain("PRIVATE KEY");
+  }, 60_000);
+});
+
+interface Shaken {
+  readonly subject: string;
+  readonly issuer: string;
+  readonly names: string;
+  /** One request on this connection. */
+  ask(): Promise<string>;
+}
+
+function handshake(port: number): Promise<Shaken> {
+  return new Promise((resolve, reject) => {
+    const options = { host: "127.0.0.1", port, servername: "shop.com", rejectUnauthorized: false };
+    const client = connect(options, () => {
+      const { subject, issuer, subjectaltname = "" } = client.getPeerCertificate();
+      resolve({
+        subject: String(subject.CN),
+        issuer: String(issuer.CN),
+        names: subjectaltname,
+        ask: () =>
+          new Promise((answered, failed) => {
+            client.once("data", (bytes: Buffer) => answered(bytes.toString()));
+            client.once("close", () => failed(new Error("the connection was closed")));
+            client.write("GET / HTTP/1.1\r\nHost: shop.com\r\n\r\n");
+          }),
+      });
+    });
+    later(() => void client.destroy());
+    client.on("error", reject);
+  });
+}
+
 describe("an authority that is not there", () => {
   test("is told, and the balancer serves all the same", async () => {
     const pebble = await startPebble();
@@ -183,7 +262,7 @@ describe("DNS-01", () => {
     await Promise.all(both.map(({ manager }) => manager.look()));
     for (const { manager } of both) await manager.look();
     expect(both.map(({ manager }) => manager.status()[0]?.state)).toEqual(["valid", "valid"]);
-    expect(both.map(({ manager }) => manager.pairsFor("web")[0]?.cert)).toEqual(
+    expect(both.map(({ manager }) => manager.certificatesFor("web", acme)[0]?.cert)).toEqual(
       Array(2).fill(new AcmeStorage(acme.storage, acme.directory).pair("_.shop.example")?.cert),
     );
     expect(both.flatMap(({ names }) => names).filter((name) => name === "acme.issued")).toEqual(["acme.issued"]);
@@ -206,7 +285,7 @@ describe("DNS-01", () => {
 });
 
 test("renewal: with the account that is there, when a third of the life is left, and by nobody before", async () => {
-  const pebble = await startPebble(20);
+  const pebble = await startPebble(15);
   const log = join(folder(), "done");
   const hook = { command: recordHook(pebble, log), env: {}, timeout: 20_000, wait: 0 };
   const acme = planFor(pebble, folder(), [order("shop.example")], { challenge: "dns-01", hook });
@@ -216,7 +295,7 @@ test("renewal: with the account that is there, when a third of the life is left,
     manager.apply(acme);
     await manager.look();
     await manager.close();
-    return { cert: manager.pairsFor("web")[0]?.cert ?? "", names };
+    return { cert: manager.certificatesFor("web", acme)[0]?.cert ?? "", names };
   };
   const first = await run(0);
   expect(first.names).toEqual(["acme.ordering", "acme.issued"]);

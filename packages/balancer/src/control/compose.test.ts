@@ -39,7 +39,7 @@ const address = (host: string, port = 80, weight = 1, backup = false) => ({ host
 const ids = (of: ReturnType<typeof compose>, at = 0) => of.pools[at]?.endpoints.map((each) => each.id);
 
 test("challenges that are open travel with what runs, and their coming and going is a change", () => {
-  const issued = { challenges: [["token", "body"]] as const };
+  const issued = { challenges: [["token", "body"]] as const, certificatesFor: () => [] };
   const [without, open] = [compose(plan({}), new Map(), new Map()), compose(plan({}), new Map(), new Map(), issued)];
   expect([without.challenges, open.challenges]).toEqual([undefined, [["token", "body"]]]);
   expect(describeChanges(without, open)).toEqual(["acme: challenges are answered"]);

@@ -1,8 +1,9 @@
 // Plan + what names resolve to + what was set at run time + what an authority issued = what the engine runs. Pure: the one
 // place where they meet, so that a reload, a DNS answer, `up`'s instances and a certificate all take the same path.
 import type { NamePlan, Plan } from "../config/plan.ts";
-import type { EndpointPlan } from "../pool/plan.ts";
+import type { CertificatePlan, EndpointPlan } from "../pool/plan.ts";
 import type { EnginePlan } from "../proxy/assemble.ts";
+import type { ListenerPlan } from "../proxy/plan.ts";
 
 /** One address that a name stands for. */
 export interface ResolvedAddress {
@@ -23,9 +24,11 @@ export type Replacements = ReadonlyMap<string, readonly EndpointPlan[]>;
 /** What was ordered from an authority, and what it must find meanwhile. */
 export interface Issued {
   readonly challenges: readonly (readonly [token: string, body: string])[];
+  /** What a listener of a plan with this `acme` shows beside the certificates that its own plan has. */
+  certificatesFor(listener: string, acme: Plan["acme"]): readonly CertificatePlan[];
 }
 
-const nothingIssued: Issued = { challenges: [] };
+const nothingIssued: Issued = { challenges: [], certificatesFor: () => [] };
 
 /** Every name of a plan, each once. */
 export function namesOf(plan: Plan): NamePlan[] {
@@ -44,7 +47,7 @@ export function compose(
   const { challenges } = issued;
   return {
     ...(challenges.length > 0 && { challenges }),
-    listeners: plan.listeners,
+    listeners: plan.listeners.map((listener) => withIssued(listener, plan.acme, issued)),
     pools: plan.pools.map(({ pool, names }) => {
       const replaced = replacements.get(pool.name);
       if (replaced !== undefined) return { ...pool, endpoints: replaced };
@@ -53,6 +56,13 @@ export function compose(
       return { ...pool, endpoints: distinct([...pool.endpoints, ...resolved]) };
     }),
   };
+}
+
+function withIssued(listener: ListenerPlan, acme: Plan["acme"], issued: Issued): ListenerPlan {
+  const { tls } = listener;
+  const more = tls === null ? [] : issued.certificatesFor(listener.name, acme);
+  if (tls === null || more.length === 0) return listener;
+  return { ...listener, tls: { ...tls, certificates: [...tls.certificates, ...more] } };
 }
 
 function endpointOf(name: NamePlan, address: ResolvedAddress): EndpointPlan {

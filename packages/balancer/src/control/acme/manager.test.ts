@@ -113,7 +113,7 @@ async function pass(stages: readonly Stage[], ms: number, step: number): Promise
 }
 
 const shown = ({ manager }: Stage) => {
-  const [pair] = manager.pairsFor("web");
+  const [pair] = manager.certificatesFor("web", plan());
   return readCertificate(pair?.cert ?? "", pair?.key ?? "", time.wall()).facts;
 };
 const names = ({ events }: Stage) => events.map(({ name }) => name);
@@ -124,7 +124,7 @@ describe("the first certificate", () => {
     await stage.manager.prepare(plan());
     const standIn = shown(stage);
     expect(standIn).toMatchObject({ selfSigned: true, names: ["shop.example", "www.shop.example"] });
-    expect(stage.manager.pairsFor("other")).toEqual([]);
+    expect(stage.manager.certificatesFor("other", plan())).toEqual([]);
     stage.manager.apply(plan());
     await stage.manager.look();
     expect(shown(stage)?.fingerprint).not.toBe(standIn?.fingerprint ?? "");
@@ -192,11 +192,77 @@ describe("renewal", () => {
     const more = [{ id: "other-1", names: ["other.example"], listeners: ["web", "more"] }];
     await begin(stage, plan({ orders: more }));
     expect(stage.ordered.map(({ names }) => names.join())).toEqual(["shop.example,www.shop.example", "other.example"]);
-    expect(stage.manager.pairsFor("more")).toHaveLength(1);
+    expect(stage.manager.certificatesFor("more", plan({ orders: more }))).toHaveLength(1);
     await pass([stage], 65 * day, day);
     expect(stage.ordered.at(-1)?.names).toEqual(["other.example"]);
     expect(stage.ordered).toHaveLength(3);
   });
+});
+
+test("another authority orders anew, and what the first one issued is shown until then", async () => {
+  let problem = "";
+  const stage = start("a", { problem: () => problem });
+  await begin(stage);
+  const first = shown(stage)?.fingerprint ?? "";
+  problem = "not yet";
+  const other = plan({ directory: "https://other.example/dir" });
+  await begin(stage, other);
+  await stage.manager.look();
+  expect([stage.ordered.length, shown(stage)?.fingerprint]).toEqual([2, first]);
+  expect(stage.manager.status()).toMatchObject([{ state: "failing", failures: 1 }]);
+  problem = "";
+  await pass([stage], 5 * minute, minute);
+  expect(stage.ordered.map(({ plan }) => plan.directory)).toEqual([directory, other.directory, other.directory]);
+  expect(shown(stage)?.fingerprint).not.toBe(first);
+  // And back: what is stored is used again.
+  await begin(stage);
+  await stage.manager.look();
+  expect([stage.ordered.length, shown(stage)?.fingerprint]).toEqual([3, first]);
+});
+
+test("a plan that comes while one of another authority is under way waits for it, and takes nothing of it", async () => {
+  const [gate, begun] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const directories: string[] = [];
+  const other = plan({ directory: "https://other.example/dir" });
+  const stage = start(
+    "a",
+    {},
+    {
+      obtaining: () =>
+        Promise.resolve({
+          newAccountKey: () => Promise.resolve("key"),
+          async obtain({ plan, names }) {
+            directories.push(plan.directory);
+            begun.resolve();
+            if (plan.directory === directory) await gate.promise.then(() => Promise.reject(new Error("too late")));
+            return makeLeaf(names, { notBefore: time.wall(), notAfter: time.wall() + 90 * day });
+          },
+        }),
+    },
+  );
+  await stage.manager.prepare(plan());
+  stage.manager.apply(plan());
+  const first = stage.manager.look();
+  await begun.promise;
+  await stage.manager.prepare(other);
+  stage.manager.apply(other);
+  gate.resolve();
+  await first;
+  await Bun.sleep(0);
+  await stage.manager.look();
+  expect(directories).toEqual([directory, other.directory]);
+  expect(stage.manager.status()).toMatchObject([{ state: "valid", failures: 0 }]);
+  expect(names(stage)).toEqual(["acme.ordering", "acme.ordering", "acme.issued"]);
+});
+
+test("a plan that was prepared and refused changes nothing of what is shown", async () => {
+  const stage = start("a");
+  await begin(stage);
+  const before = stage.manager.certificatesFor("web", plan());
+  await stage.manager.prepare(plan({ orders: [{ id: "other-1", names: ["other.example"], listeners: ["web"] }] }));
+  expect(stage.manager.certificatesFor("web", plan())).toEqual(before);
+  await pass([stage], minute, 15_000);
+  expect(stage.ordered).toHaveLength(1);
 });
 
 describe("failures", () => {

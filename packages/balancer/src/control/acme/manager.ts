@@ -6,6 +6,7 @@ import type { AcmePlan } from "../../config/acme.ts";
 import type { Timers } from "../../net/clock.ts";
 import type { CommandOptions, CommandOutcome } from "../../net/run-command.ts";
 import type { Log } from "../../observe/log.ts";
+import type { CertificatePlan } from "../../pool/plan.ts";
 import { makeLeaf } from "../certificate/make.ts";
 import { FolderLock, lockTouch } from "./lock.ts";
 import type { ObtainOptions, Solver } from "./obtain.ts";
@@ -75,15 +76,19 @@ export class AcmeManager {
     return this.#answers.all;
   }
 
-  /** What a listener shows, in the order of its certificates. */
-  pairsFor(listener: string): readonly StoredPair[] {
-    return [...this.#states.values()].filter(({ order }) => order.listeners.includes(listener)).map(({ pair }) => pair);
+  /** What a listener shows for what a plan orders, real or not yet; `prepare` has seen that plan. */
+  certificatesFor(listener: string, plan: AcmePlan | null): readonly CertificatePlan[] {
+    return (plan?.orders ?? []).flatMap(({ id, names, listeners }) => {
+      const pair = this.#states.get(id)?.pair;
+      if (pair === undefined || !listeners.includes(listener)) return [];
+      const file = `acme ${id}`;
+      return [{ ...pair, certFile: file, keyFile: file, names, kind: "ecdsa" }];
+    });
   }
 
   status(): OrderStatus[] {
     const now = this.#needs.clock.wall();
-    const wanted = new Set(this.#plan?.orders.map(({ id }) => id));
-    return [...this.#states.values()].filter(({ order }) => wanted.has(order.id)).map((state) => state.status(now));
+    return this.#wanted().map((state) => state.status(now));
   }
 
   /** Has something to show for every order of a plan that may run soon: what is stored, or a self-signed one. Never rejects. */
@@ -92,32 +97,42 @@ export class AcmeManager {
     const { clock, random } = this.#needs;
     const storage = new AcmeStorage(plan.storage, plan.directory);
     const now = clock.wall();
+    const known = new Set([...plan.orders, ...(this.#plan?.orders ?? [])].map(({ id }) => id));
+    for (const id of this.#states.keys()) if (!known.has(id)) this.#states.delete(id);
     for (const order of plan.orders) {
-      let state = this.#states.get(order.id);
-      if (state === undefined) {
-        const dates = { notBefore: now - day, notAfter: now + standInLife };
-        state = new OrderState(order, await makeLeaf(order.names, dates));
-        this.#states.set(order.id, state);
-      }
-      state.order = order;
+      if (this.#states.has(order.id)) continue;
+      const dates = { notBefore: now - day, notAfter: now + standInLife };
+      const state = new OrderState(order, await makeLeaf(order.names, dates));
       this.#quietly(() => {
         state.adopt(storage.pair(order.id), now, random);
         state.tries = storage.tries(order.id);
       });
+      this.#states.set(order.id, state);
     }
   }
 
   /** From now on this is ordered and renewed, and nothing else. `prepare` has seen it. */
   apply(plan: AcmePlan | null): void {
     if (this.#plan !== null && JSON.stringify(plan) === JSON.stringify(this.#plan)) return;
+    const storage = plan === null ? null : new AcmeStorage(plan.storage, plan.directory);
+    // What another authority issued is shown until there is one of this one, and ordered anew: it may have been its staging.
+    if (this.#plan !== null && storage?.folder !== this.#storage?.folder) {
+      for (const state of this.#states.values()) state.orderAnew();
+    }
     this.#plan = plan;
-    this.#storage = plan === null ? null : new AcmeStorage(plan.storage, plan.directory);
-    const wanted = new Set(plan?.orders.map(({ id }) => id));
-    for (const id of this.#states.keys()) if (!wanted.has(id)) this.#states.delete(id);
+    this.#storage = storage;
+    const orders = new Map(plan?.orders.map((order) => [order.id, order]));
+    for (const [id, state] of this.#states) {
+      const order = orders.get(id);
+      if (order === undefined) this.#states.delete(id);
+      else state.order = order;
+    }
     this.#stopLooking();
     if (plan === null || this.#abort.signal.aborted) return;
     this.#stopLooking = this.#needs.timers.every(look, () => void this.look());
-    void this.look();
+    // A round that is under way is the former plan's.
+    const former = this.#round ?? Promise.resolve();
+    void former.then(() => this.look());
   }
 
   /** Does what is due. Resolves when that is over; one round at a time. */
@@ -177,14 +192,19 @@ export class AcmeManager {
 
   #due(): OrderState[] {
     const now = this.#needs.clock.wall();
-    return [...this.#states.values()].filter((state) => state.isDue(now));
+    return this.#wanted().filter((state) => state.isDue(now));
+  }
+
+  /** Of the plan that runs: one that was prepared may have been refused. */
+  #wanted(): OrderState[] {
+    return (this.#plan?.orders ?? []).flatMap(({ id }) => this.#states.get(id) ?? []);
   }
 
   /** Takes over what another program stored. */
   async #adopt(storage: AcmeStorage): Promise<void> {
     const { clock, random, log } = this.#needs;
     let adopted = "";
-    for (const state of this.#states.values()) {
+    for (const state of this.#wanted()) {
       this.#quietly(() => {
         if (!state.adopt(storage.pair(state.order.id), clock.wall(), random)) return;
         state.tries = noTries;
@@ -223,6 +243,8 @@ export class AcmeManager {
         signal: this.#abort.signal,
       });
       storage.putPair(state.order.id, pair);
+      // Another plan runs meanwhile, perhaps of another authority: its own round finds what is stored for it.
+      if (this.#plan !== plan) return;
       state.tries = noTries;
       storage.putTries(state.order.id, noTries);
       state.adopt(pair, clock.wall(), random);
@@ -233,7 +255,7 @@ export class AcmeManager {
       });
       await this.#tellWorkers(`a certificate for ${names}`);
     } catch (error) {
-      if (this.#abort.signal.aborted) return;
+      if (this.#abort.signal.aborted || this.#plan !== plan) return;
       const retryAfter = (error as { readonly retryAfter?: number }).retryAfter ?? 0;
       this.#failed(state, (error as Error).message, retryAfter);
       this.#quietly(() => storage.putTries(state.order.id, state.tries));

@@ -1,8 +1,8 @@
 // One certificate from an authority, from the account to the chain: what RFC 8555 §7.4 has in steps, by acme-client.
-import "../certificate/reflection.ts";
 import type * as Acme from "acme-client";
 import { readCertificate } from "../../config/certificate/read.ts";
 import type { AcmePlan } from "../../config/acme.ts";
+import { loadAcmeClient } from "../certificate/libraries.ts";
 import { CaRequests, type CaReach } from "./ca-requests.ts";
 import type { StoredPair } from "./storage.ts";
 
@@ -53,13 +53,13 @@ const limitedFor = 60 * 60_000;
 const looks = 40;
 
 export async function newAccountKey(): Promise<string> {
-  const acme = await library();
+  const acme = await loadAcmeClient();
   return (await acme.crypto.createPrivateEcdsaKey("P-256")).toString();
 }
 
 /** Orders it. Rejects with an ObtainError; what was presented is cleaned up in any case. */
 export async function obtain(options: ObtainOptions): Promise<StoredPair> {
-  const acme = await library();
+  const acme = await loadAcmeClient();
   const { plan, names, reach, signal } = options;
   const requests = new CaRequests(reach, signal);
   // One program orders one certificate at a time, so the library's single way to the network is ours for that time.
@@ -81,7 +81,7 @@ export async function obtain(options: ObtainOptions): Promise<StoredPair> {
 }
 
 async function order({ plan, names, accountKey, solver, poll, signal }: ObtainOptions): Promise<StoredPair> {
-  const acme = await library();
+  const acme = await loadAcmeClient();
   const { externalAccount } = plan;
   const client = new acme.Client({
     directoryUrl: plan.directory,
@@ -151,9 +151,4 @@ function oneLine(error: unknown): string {
     .trim()
     .replace(/\.$/, "");
   return line.length > 400 ? `${line.slice(0, 397)}...` : line;
-}
-
-/** Loaded late: Bun runs scripts that are imported statically in no fixed order, and this one fails before `reflection.ts`. */
-function library(): Promise<typeof Acme> {
-  return import("acme-client");
 }

@@ -40,13 +40,21 @@ export class OrderState {
 
   /** Takes what is stored, if it is another one and can be used. Returns whether it did. */
   adopt(pair: StoredPair | null, now: number, random: Random): boolean {
-    if (pair === null || (pair.cert === this.pair.cert && pair.key === this.pair.key)) return false;
+    if (pair === null) return false;
+    if (this.facts !== null && pair.cert === this.pair.cert && pair.key === this.pair.key) return false;
     const { facts } = readCertificate(pair.cert, pair.key, now);
     if (facts === null || this.order.names.some((name) => !facts.names.includes(name))) return false;
     this.pair = pair;
     this.facts = facts;
     this.#renewAt = renewalTime(facts.notBefore, facts.notAfter, random);
     return true;
+  }
+
+  /** What there is counts as a stand-in from now on. */
+  orderAnew(): void {
+    this.facts = null;
+    this.tries = noTries;
+    this.#renewAt = 0;
   }
 
   isDue(now: number): boolean {

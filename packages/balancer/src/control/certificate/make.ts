@@ -1,15 +1,10 @@
 // certificate/: certificates that this program makes by itself: for development, and to stand in until a real one is there.
 // It must not know files, listeners or authorities on the network.
 import type { webcrypto } from "node:crypto";
-// Both: the bare import goes first where modules run as they are, the file where they are bundled.
-import "reflect-metadata";
-import "./reflection.ts";
 import { AsnConvert } from "@peculiar/asn1-schema";
 import { GeneralName, GeneralSubtree, GeneralSubtrees, NameConstraints } from "@peculiar/asn1-x509";
-import type * as X509 from "@peculiar/x509";
-
-/** Loaded late: Bun runs scripts that are imported statically in no fixed order, and this one fails before `reflection.ts`. */
-let x509: typeof X509;
+import type { X509Certificate } from "@peculiar/x509";
+import { loadX509, type X509 } from "./libraries.ts";
 
 /** PEM, both; the key as PKCS#8. */
 export interface MadePair {
@@ -34,7 +29,7 @@ const nameConstraints = "2.5.29.30";
  * for an address below a limit of that kind ("unsupported name constraint type").
  */
 export async function makeAuthority(commonName: string, dates: Dates, permitted: readonly string[]): Promise<MadePair> {
-  x509 = await import("@peculiar/x509");
+  const x509 = await loadX509();
   const keys = await newKeys();
   const name = [{ CN: [commonName] }];
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
@@ -49,12 +44,12 @@ export async function makeAuthority(commonName: string, dates: Dates, permitted:
       new x509.Extension(nameConstraints, true, AsnConvert.serialize(constraints(permitted))),
     ],
   });
-  return asPair(certificate, keys);
+  return asPair(x509, certificate, keys);
 }
 
 /** A listener's certificate for DNS names and IP addresses, signed by `issuer` or by itself. */
 export async function makeLeaf(names: readonly string[], dates: Dates, issuer?: MadePair): Promise<MadePair> {
-  x509 = await import("@peculiar/x509");
+  const x509 = await loadX509();
   const keys = await newKeys();
   const subject = new x509.Name([{ CN: [(names[0] ?? "").slice(0, 64)] }]);
   const above = issuer === undefined ? null : new x509.X509Certificate(issuer.cert);
@@ -63,7 +58,7 @@ export async function makeLeaf(names: readonly string[], dates: Dates, issuer?: 
     issuer: above?.subject ?? subject.toString(),
     ...asDates(dates),
     signingAlgorithm: signing,
-    signingKey: issuer === undefined ? keys.privateKey : await readSigningKey(issuer.key),
+    signingKey: issuer === undefined ? keys.privateKey : await readSigningKey(x509, issuer.key),
     publicKey: keys.publicKey,
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
@@ -74,19 +69,19 @@ export async function makeLeaf(names: readonly string[], dates: Dates, issuer?: 
       ...(above === null ? [] : [await x509.AuthorityKeyIdentifierExtension.create(above)]),
     ],
   });
-  return asPair(certificate, keys);
+  return asPair(x509, certificate, keys);
 }
 
 async function newKeys(): Promise<CryptoKeyPair> {
   return (await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"])) as CryptoKeyPair;
 }
 
-function readSigningKey(pem: string): Promise<webcrypto.CryptoKey> {
+function readSigningKey(x509: X509, pem: string): Promise<webcrypto.CryptoKey> {
   const der = x509.PemConverter.decodeFirst(pem);
   return crypto.subtle.importKey("pkcs8", der, algorithm, false, ["sign"]);
 }
 
-async function asPair(certificate: X509.X509Certificate, keys: CryptoKeyPair): Promise<MadePair> {
+async function asPair(x509: X509, certificate: X509Certificate, keys: CryptoKeyPair): Promise<MadePair> {
   const der = await crypto.subtle.exportKey("pkcs8", keys.privateKey);
   return { cert: `${certificate.toString("pem")}\n`, key: `${x509.PemConverter.encode(der, "PRIVATE KEY")}\n` };
 }
