@@ -4,7 +4,7 @@ import { type Program, startProgram } from "@plimsoll/testbed/processes";
 import { eventually } from "@plimsoll/testbed/waiting";
 import { cores, pinned } from "./cores.ts";
 import { endpoints } from "./origin.ts";
-import type { Rival, RunningRival, Setting } from "./rivals/rival.ts";
+import { certificateFiles, type Rival, type RunningRival, type Setting } from "./rivals/rival.ts";
 import type { Load, Scale, Scenario } from "./scenarios/scenario.ts";
 import { cpuMicroseconds, residentMemory } from "./usage.ts";
 import { wrk, writeScript } from "./wrk.ts";
@@ -44,11 +44,12 @@ export async function startRival(
     layer: scenario.layer,
     connections: scenario.idle(scale) + 2048,
   };
+  if (setting.layer === "https") await writeCertificate(setting.folder);
   const command = await rival.prepare(setting);
   const argv = pinned(cores.balancer, command.argv);
   const program = await startProgram(argv, { ...(command.env && { env: command.env }), timeout: 60_000 });
   try {
-    const url = `http://127.0.0.1:${setting.port}${scenario.load(scale).paths[0] ?? "/"}`;
+    const url = `${schemeOf(setting)}://127.0.0.1:${setting.port}${scenario.load(scale).paths[0] ?? "/"}`;
     await program.orEnd(eventually(`${rival.name} to answer`, () => answers(url), 60_000, 50));
   } catch (error) {
     await program.stop(3000);
@@ -58,10 +59,28 @@ export async function startRival(
   return { rival, program, setting };
 }
 
+function schemeOf(setting: Setting): "http" | "https" {
+  return setting.layer === "https" ? "https" : "http";
+}
+
+/** ECDSA on P-256, self-signed, from the tests of the runtime. */
+const certificates = join(import.meta.dir, "../tests/integration/runtime/certificates");
+
+async function writeCertificate(folder: string): Promise<void> {
+  const files = certificateFiles(folder);
+  const cert = await Bun.file(join(certificates, "a-ec.crt")).text();
+  const key = await Bun.file(join(certificates, "a-ec.key")).text();
+  await Promise.all([
+    Bun.write(files.cert, cert),
+    Bun.write(files.key, key, { mode: 0o600 }),
+    Bun.write(files.both, cert + key),
+  ]);
+}
+
 /** Whether the origin's answer comes through. A 404 is one, too: the origin has no files for some of the paths. */
 async function answers(url: string): Promise<boolean> {
   try {
-    const answer = await fetch(url, { headers: { connection: "close" } });
+    const answer = await fetch(url, { headers: { connection: "close" }, tls: { rejectUnauthorized: false } });
     await answer.arrayBuffer();
     return answer.status < 500;
   } catch {
@@ -81,7 +100,7 @@ export async function measureRate(running: RunningRival, load: Load, seconds: nu
   const { program, setting } = running;
   const script = await writeScript(load, setting.folder, setting.port);
   const before = cpuMicroseconds(program.pid);
-  const seen = await wrk(setting.port, load, script, seconds);
+  const seen = await wrk(setting.port, load, script, seconds, schemeOf(setting));
   const cpu = cpuMicroseconds(program.pid) - before;
   return {
     requestsPerSecond: seen.requests / seen.seconds,

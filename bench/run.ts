@@ -73,7 +73,9 @@ async function runRates(
     rates: RateSample[];
     problem: string | undefined;
   }[] = [];
-  const able = rivals.filter((rival) => scenario.layer === "http" || rival.httpOnly !== true);
+  const able = rivals.filter(
+    (rival) => scenario.layer === "http" || !(scenario.layer === "tcp" ? rival.httpOnly : rival.plainOnly),
+  );
   for (const [at, rival] of able.entries()) {
     const entry = {
       rival,

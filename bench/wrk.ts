@@ -39,11 +39,17 @@ end
 }
 
 /** Runs wrk for so many seconds. Throws when it cannot run or says something that is not understood. */
-export async function wrk(port: number, load: Load, scriptFile: string, seconds: number): Promise<Seen> {
+export async function wrk(
+  port: number,
+  load: Load,
+  scriptFile: string,
+  seconds: number,
+  scheme: "http" | "https" = "http",
+): Promise<Seen> {
   // wrk takes whole seconds.
   const duration = Math.max(1, Math.round(seconds));
   const options = ["-t1", `-c${load.connections}`, `-d${duration}s`, "--timeout", "10s", "--latency", "-s", scriptFile];
-  const argv = pinned(cores.load, ["wrk", ...options, `http://127.0.0.1:${port}`]);
+  const argv = pinned(cores.load, ["wrk", ...options, `${scheme}://127.0.0.1:${port}`]);
   const child = Bun.spawn([...argv], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
   const [out, err] = await Promise.all([child.stdout.text(), child.stderr.text()]);
   const code = await child.exited;

@@ -14,6 +14,8 @@ export const caddy: RivalKind = {
     return {
       name: "caddy",
       httpOnly: true,
+      // Its certificates go by names, and the load asks for an address.
+      plainOnly: true,
       version: `Caddy ${version.split(" ")[0] ?? version}`,
       async prepare(setting) {
         const file = join(setting.folder, "Caddyfile");

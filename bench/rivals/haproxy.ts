@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { type RivalKind, routeNames, type Setting, versionLine } from "./rival.ts";
+import { certificateFiles, type RivalKind, routeNames, type Setting, versionLine } from "./rival.ts";
 
 /** HAProxy with one thread. */
 export const haproxy: RivalKind = {
@@ -29,6 +29,7 @@ export const haproxy: RivalKind = {
 
 export function configuration(setting: Setting): string {
   if (setting.layer === "tcp") return streamConfiguration(setting);
+  const secure = setting.layer === "https";
   // A map that is searched as a tree is how HAProxy's users write thousands of routes.
   const rule =
     setting.routes === 0
@@ -55,8 +56,8 @@ defaults
   option forwardfor
 
 frontend web
-  bind 127.0.0.1:${setting.port} backlog 4096
-  http-request set-header X-Forwarded-Proto http
+  bind 127.0.0.1:${setting.port} backlog 4096${secure ? ` ssl crt ${certificateFiles(setting.folder).both} ssl-min-ver TLSv1.2 alpn http/1.1` : ""}
+  http-request set-header X-Forwarded-Proto ${setting.layer}
   http-request set-header X-Forwarded-Host %[req.hdr(host)]
   ${rule}
 

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { type RivalKind, routeNames, type Setting, versionLine } from "./rival.ts";
+import { certificateFiles, type RivalKind, routeNames, type Setting, versionLine } from "./rival.ts";
 
 /** nginx with one worker. */
 export const nginx: RivalKind = {
@@ -62,8 +62,8 @@ ${setting.endpoints.map((endpoint) => `    server ${endpoint};`).join("\n")}
     keepalive_requests 1000000000;
   }
   server {
-    listen 127.0.0.1:${setting.port} backlog=4096;
-${locations.map((location) => `    ${location}`).join("\n")}
+    listen 127.0.0.1:${setting.port}${setting.layer === "https" ? " ssl" : ""} backlog=4096;
+${setting.layer === "https" ? secure(setting) : ""}${locations.map((location) => `    ${location}`).join("\n")}
   }
 }
 `;
@@ -101,5 +101,14 @@ ${setting.endpoints.map((endpoint) => `    server ${endpoint};`).join("\n")}
     proxy_pass app;
   }
 }
+`;
+}
+
+function secure(setting: Setting): string {
+  const { cert, key } = certificateFiles(setting.folder);
+  return `    ssl_certificate ${cert};
+    ssl_certificate_key ${key};
+    ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_session_cache shared:tls:10m;
 `;
 }

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import manifest from "../../packages/cli/package.json";
-import { type RivalKind, routeNames, type Setting } from "./rival.ts";
+import { certificateFiles, type RivalKind, routeNames, type Setting } from "./rival.ts";
 
 const main = join(import.meta.dir, "../../packages/cli/src/main.ts");
 
@@ -30,6 +30,8 @@ export function configuration(setting: Setting): string {
     setting.layer === "tcp"
       ? ["    protocol: tcp"]
       : ["    timeouts: { idle: 1h }", "    limits: { requestsPerConnection: 0 }"];
+  const { cert, key } = certificateFiles(setting.folder);
+  if (setting.layer === "https") own.push(`    tls: { certificates: { cert: ${cert}, key: ${key} } }`);
   return `listeners:
   web:
     address: 127.0.0.1:${setting.port}

@@ -14,7 +14,7 @@ export interface Setting {
   /** A folder for configuration and temporary files. */
   readonly folder: string;
   /** What the listener does: reads requests, or passes bytes on. */
-  readonly layer: "http" | "tcp";
+  readonly layer: "http" | "https" | "tcp";
   /** Connections that it must be able to hold at a time. */
   readonly connections: number;
 }
@@ -31,6 +31,8 @@ export interface Rival {
   readonly version: string;
   /** It cannot pass TCP on, as it is installed here. */
   readonly httpOnly?: boolean;
+  /** It is not measured with TLS. */
+  readonly plainOnly?: boolean;
   /** Writes what it needs into the folder and says how to start it. */
   prepare(setting: Setting): Promise<Command>;
 }
@@ -64,4 +66,13 @@ export async function versionLine(argv: readonly string[]): Promise<string | und
 /** Names of the routes of a setting. */
 export function routeNames(setting: Setting): readonly string[] {
   return Array.from({ length: setting.routes }, (_, at) => `/r${at}`);
+}
+
+/** Files of the certificate that all show, in the folder: chain, key, and both in one. */
+export function certificateFiles(folder: string): {
+  readonly cert: string;
+  readonly key: string;
+  readonly both: string;
+} {
+  return { cert: `${folder}/bench.crt`, key: `${folder}/bench.key`, both: `${folder}/bench.pem` };
 }

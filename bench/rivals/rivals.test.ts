@@ -55,6 +55,15 @@ test.each(Object.entries(all))("%s has as many routes as it was told, and nothin
   expect(text).not.toContain("location / ");
 });
 
+test("with TLS: the same certificate, the same versions", () => {
+  const secure = { ...setting, layer: "https" } as const;
+  expect(plimsoll(secure)).toContain("tls: { certificates: { cert: /folder/bench.crt, key: /folder/bench.key } }");
+  expect(nginx(secure)).toContain("listen 127.0.0.1:23000 ssl");
+  expect(nginx(secure)).toContain("ssl_protocols TLSv1.2 TLSv1.3;");
+  expect(haproxy(secure)).toContain("ssl crt /folder/bench.pem ssl-min-ver TLSv1.2");
+  for (const configure of [plimsoll, nginx, haproxy]) expect(configure(setting)).not.toMatch(/ssl|tls/);
+});
+
 test("one worker or thread each", () => {
   expect(plimsoll(setting)).toContain("workers: 1");
   expect(nginx(setting)).toContain("worker_processes 1;");

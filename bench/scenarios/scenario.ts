@@ -21,8 +21,11 @@ export interface Scenario {
   readonly text: string;
   /** "rate": requests a second, latency, CPU. "memory": resident memory after so many requests, and after ten times as many. */
   readonly measures: "rate" | "memory";
-  /** "tcp": what is carried is passed on as bytes, by those rivals that can. */
-  readonly layer: "http" | "tcp";
+  /**
+   * "tcp": what is carried is passed on as bytes, by those rivals that can. "https": clients speak TLS, with the same certificate
+   * (ECDSA P-256) and versions for all.
+   */
+  readonly layer: "http" | "https" | "tcp";
   readonly endpoints: (scale: Scale) => number;
   /** 0 = one route for everything. */
   readonly routes: (scale: Scale) => number;

@@ -7,6 +7,8 @@ import { keepAlive64 } from "./keep-alive-64.ts";
 import { memory } from "./memory.ts";
 import { newConnections } from "./new-connections.ts";
 import { routes10000 } from "./routes-10000.ts";
+import { tlsHandshakes } from "./tls-handshakes.ts";
+import { tlsKeepAlive64 } from "./tls-keep-alive-64.ts";
 import { uploads } from "./uploads.ts";
 import { tcp1m } from "./tcp-1m.ts";
 import { tcpConnections } from "./tcp-connections.ts";
@@ -20,6 +22,8 @@ export const scenarios: readonly Scenario[] = [
   answers1m,
   uploads,
   newConnections,
+  tlsKeepAlive64,
+  tlsHandshakes,
   tcp1m,
   tcpConnections,
   routes10000,
