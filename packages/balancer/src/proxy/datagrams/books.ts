@@ -31,5 +31,6 @@ export function logFlow(context: EngineContext, flow: Flow, listener: string): v
   record.rung = flow.fault === "" ? "" : faults[flow.fault].rung;
   record.reusedConnection = false;
   record.ended = flow.ended;
+  record.tls = record.cipher = record.serverName = "";
   (context.log as AccessSink).exchange(record);
 }

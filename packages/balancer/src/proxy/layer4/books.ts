@@ -51,5 +51,8 @@ export function logConnection(context: EngineContext, connection: BookedConnecti
   record.rung = fault === "" ? "" : faults[fault].rung;
   record.reusedConnection = false;
   record.ended = connection.ended;
+  // What a client says in TLS that is passed on is known; what it agrees on with the endpoint is not.
+  record.tls = record.cipher = "";
+  record.serverName = connection.name;
   (context.log as AccessSink).exchange(record);
 }
