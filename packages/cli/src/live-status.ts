@@ -92,10 +92,15 @@ function upgradeNote(upgrade: Status["lastUpgrade"] | undefined): string[] {
   return from === null ? [] : [`took over from process ${from.pid}, version ${from.version}, ${ago}`];
 }
 
-/** A worker that accepts nothing, because its descriptors are used up. */
-function shortNote({ row, shortSince }: Status["workers"][number]): string[] {
-  if (!(shortSince > 0)) return [];
+/** A worker that accepts nothing, because its descriptors or the memory are used up. */
+function shortNote({ row, shortSince, fullSince }: Status["workers"][number]): string[] {
+  const full =
+    fullSince > 0
+      ? [`! worker ${row} has accepted nothing for ${seconds(Date.now() - fullSince)}: the workers' memory is used up`]
+      : [];
+  if (!(shortSince > 0)) return full;
   return [
+    ...full,
     `! worker ${row} has had no descriptor for new connections for ${seconds(Date.now() - shortSince)}: they wait; ` +
       "raise `ulimit -n` (LimitNOFILE)",
   ];

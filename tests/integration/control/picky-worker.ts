@@ -12,8 +12,12 @@ runWorker((options) => {
     tick: (now) => engine.tick(now),
     announceStop: () => engine.announceStop(),
     stop: (window, replaced) => engine.stop(window, replaced),
+    shed: () => engine.shed(),
     get busy() {
       return engine.busy;
+    },
+    get open() {
+      return engine.open;
     },
     prepare(plan) {
       const routes = plan.listeners.flatMap((listener) => listener.routes.map((route) => route.name));

@@ -130,6 +130,7 @@ function listenerPlan(options: ListenerOptions, routes: readonly RoutePlan[]): L
       fields: 100,
       requestsPerConnection: 10_000,
       maxConnections: 0,
+      connectionsPerClient: 0,
       minBodyRate: 256,
       minReadRate: 256,
       ...limits,

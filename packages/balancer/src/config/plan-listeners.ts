@@ -33,6 +33,7 @@ export function planConfig(
     admin: config.admin.address,
     log: { access: access === "none" || access === "stdout" ? access : within(access), format },
     workers: config.workers === "auto" ? 0 : config.workers,
+    memory: config.memory === "auto" ? 0 : config.memory,
     shutdown: { ...config.shutdown, stopGrace: config.shutdown.stopGrace ?? 0 },
   };
 }

@@ -40,6 +40,8 @@ export interface Plan {
   readonly log: LogPlan;
   /** 0 = auto: as many as there are cores. */
   readonly workers: number;
+  /** Bytes that all workers together may use; 0 = auto: what the control group or the machine has. */
+  readonly memory: number;
   readonly shutdown: {
     readonly lag: number;
     readonly window: number;

@@ -1,9 +1,9 @@
 // How many cores this process may use: what its affinity (a cpuset of its control group is part of that) and the quotas of its
 // control groups leave of the machine. The runtime knows of the first only: in a container with two cores' time on a machine of
 // 64 it would say 64, and 64 workers would take turns at being throttled.
-import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { controlGroups, systemReader, type ReadSystem } from "./control-groups.ts";
 
 /** What leaves the fewest, and how many. */
 export interface Cores {
@@ -14,13 +14,7 @@ export interface Cores {
 
 /** Cores by what lies under `root`, as on Linux; `machine` is how many there are. */
 export function coresAllowed(root = "/", machine = availableParallelism()): Cores {
-  const read = (path: string): string | null => {
-    try {
-      return readFileSync(join(root, path), "utf8").trim();
-    } catch {
-      return null;
-    }
-  };
+  const read = systemReader(root);
   let cores: Cores = { count: Math.max(1, machine), because: "the machine" };
   const affinity = countList(/^Cpus_allowed_list:\s*(\S+)/m.exec(read("proc/self/status") ?? "")?.[1] ?? "");
   if (affinity > 0 && affinity < cores.count) cores = { count: affinity, because: "its affinity" };
@@ -31,42 +25,22 @@ export function coresAllowed(root = "/", machine = availableParallelism()): Core
   return cores;
 }
 
-type Read = (path: string) => string | null;
-
 /** The smallest quota of all control groups that this process is in, in cores; Infinity where there is none. */
-function quotaOf(read: Read): number {
+function quotaOf(read: ReadSystem): number {
   let least = Infinity;
-  for (const line of (read("proc/self/cgroup") ?? "").split("\n")) {
-    const [, controllers, path] = /^\d+:([^:]*):(\/.*)$/.exec(line) ?? [];
-    if (controllers === undefined || path === undefined) continue;
-    const second = controllers === "";
-    if (!second && !controllers.split(",").includes("cpu")) continue;
-    const mounts = second
-      ? ["sys/fs/cgroup", "sys/fs/cgroup/unified"]
-      : ["sys/fs/cgroup/cpu", `sys/fs/cgroup/${controllers}`];
-    for (const mount of mounts) {
-      // Those above bind as well. In a container the path may be the host's, and only the mount's root be there.
-      for (const group of upwards(path)) {
-        least = Math.min(least, second ? secondQuota(read, join(mount, group)) : firstQuota(read, join(mount, group)));
-      }
-    }
+  for (const { second, folder } of controlGroups(read, "cpu")) {
+    least = Math.min(least, second ? secondQuota(read, folder) : firstQuota(read, folder));
   }
   return least;
 }
 
-/** "/a/b", "/a", "/". */
-function upwards(path: string): string[] {
-  const parts = path.split("/").filter((part) => part !== "" && part !== "..");
-  return parts.map((_, index) => `/${parts.slice(0, parts.length - index).join("/")}`).concat("/");
-}
-
 /** cpu.max of version 2: "150000 100000", "max 100000". */
-function secondQuota(read: Read, group: string): number {
+function secondQuota(read: ReadSystem, group: string): number {
   const [quota = "", period = ""] = (read(join(group, "cpu.max")) ?? "").split(" ");
   return share(quota, period);
 }
 
-function firstQuota(read: Read, group: string): number {
+function firstQuota(read: ReadSystem, group: string): number {
   return share(read(join(group, "cpu.cfs_quota_us")) ?? "", read(join(group, "cpu.cfs_period_us")) ?? "");
 }
 

@@ -28,6 +28,8 @@ export type ToWorker =
       /** Keys of those whose descriptor was just sent. */
       readonly fresh: readonly string[];
       readonly log: LogPlan;
+      /** Bytes that all workers together may use. */
+      readonly memory: number;
       /** Ms that a worker takes for its last exchanges when it must stop, also when its supervisor is gone. */
       readonly window: number;
     }

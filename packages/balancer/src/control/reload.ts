@@ -10,6 +10,7 @@ import type { AdminDoor } from "./admin-door.ts";
 import { describeChanges } from "./changes.ts";
 import { compose, namesOf, type Answers, type Issued } from "./compose.ts";
 import type { EndpointStates } from "./endpoint-states.ts";
+import { memoryAllowed } from "./memory.ts";
 import type { SlotClaim, Slots } from "./slots.ts";
 import type { ListeningSockets, SocketSet } from "./sockets.ts";
 import type { Snapshot, Workers } from "./workers.ts";
@@ -238,7 +239,8 @@ export class RunningPlan {
 
   #snapshot(plan: Plan, engine: EnginePlan, generation: number): Snapshot {
     const sockets = this.#needs.sockets.of(engine.listeners);
-    return { generation, plan: engine, sockets, log: plan.log, window: plan.shutdown.window };
+    const memory = plan.memory === 0 ? memoryAllowed() : plan.memory;
+    return { generation, plan: engine, sockets, log: plan.log, window: plan.shutdown.window, memory };
   }
 }
 

@@ -86,6 +86,8 @@ export interface WorkerStatus {
   readonly openConnections: number;
   /** Wall-clock ms since when it accepts nothing, because its descriptors are used up; 0 while it accepts. */
   readonly shortSince: number;
+  /** The same because the memory of all workers together is used up. */
+  readonly fullSince: number;
 }
 
 export interface Status {
@@ -196,6 +198,7 @@ export function workerStatus(
     connections: sum(row, ListenerCell.accepted),
     openConnections: sum(row, ListenerCell.open),
     shortSince: table.cells[table.worker(row) + WorkerCell.shortSince] ?? 0,
+    fullSince: table.cells[table.worker(row) + WorkerCell.fullSince] ?? 0,
   }));
 }
 

@@ -12,6 +12,7 @@ import { startWheel, Wheel } from "../net/wheel.ts";
 import { SharedTable, WorkerCell } from "../observe/table.ts";
 import type { EnginePlan } from "../proxy/assemble.ts";
 import type { Engine, EngineOptions, Prepared } from "../proxy/engine.ts";
+import { MemoryWatch } from "./memory.ts";
 import type { FromWorker, SocketOffer, ToWorker } from "./messages.ts";
 import { DescriptorWatch } from "./worker-descriptors.ts";
 import { WorkerLog } from "./worker-log.ts";
@@ -26,7 +27,10 @@ const failurePause = 5_000;
 const logPatience = 1000;
 
 /** The part of an engine that a worker calls. */
-export type WorkerEngine = Pick<Engine, "prepare" | "listen" | "tick" | "announceStop" | "stop" | "busy">;
+export type WorkerEngine = Pick<
+  Engine,
+  "prepare" | "listen" | "tick" | "announceStop" | "stop" | "busy" | "open" | "shed"
+>;
 export type CreateEngine = (options: EngineOptions) => WorkerEngine;
 
 type PrepareMessage = ToWorker & { kind: "prepare" };
@@ -70,6 +74,9 @@ class Worker {
   #cells: Float64Array = new Float64Array(0);
   #own = 0;
   #window = 0;
+  /** Bytes that all workers together may use. */
+  #memory = Infinity;
+  #reviewMemory: () => void = () => {};
   #replaced = false;
   #stopping = false;
 
@@ -138,8 +145,9 @@ class Worker {
       tell({ kind: "event", level, name, text: `worker ${message.row}: ${text}`, fields: {} }),
     );
     this.#descriptors = descriptors;
+    const transport = createBunTransport({ onDescriptors: (use) => descriptors.changed(use) });
     const engine = this.#createEngine({
-      transport: createBunTransport({ onDescriptors: (use) => descriptors.changed(use) }),
+      transport,
       datagrams: createDatagramTransport(),
       clock: systemClock,
       random: systemRandom,
@@ -150,6 +158,11 @@ class Worker {
       handshakeFailed: tellFailures(),
     });
     this.#engine = engine;
+    const relief = { open: () => engine.open, shed: () => engine.shed(), hold: transport.hold };
+    const memory = new MemoryWatch(this.#cells, this.#own, systemClock, relief, (level, name, text) =>
+      tell({ kind: "event", level, name, text: `worker ${message.row}: ${text}`, fields: {} }),
+    );
+    this.#reviewMemory = () => memory.review(table.sum(table.worker(0) + WorkerCell.rss), this.#memory);
     every(tickInterval, () => engine.tick(systemClock.now()));
     this.#beat();
     every(1000, () => this.#beat());
@@ -160,6 +173,7 @@ class Worker {
     this.#cells[this.#own + WorkerCell.rss] = process.memoryUsage.rss();
     this.#log?.count();
     this.#descriptors?.review();
+    this.#reviewMemory();
   }
 
   /** Builds a snapshot and takes in its sockets; "" or the problem. */
@@ -210,6 +224,7 @@ class Worker {
     const { message, fresh, prepared } = waiting;
     prepared.commit();
     this.#window = message.window;
+    this.#memory = message.memory;
     const problem = this.#accept(message.plan, message.sockets, fresh);
     this.#log?.commit();
     this.#cells[this.#own + WorkerCell.snapshot] = generation;

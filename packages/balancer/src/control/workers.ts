@@ -65,6 +65,7 @@ export class Workers {
     sockets: [],
     log: { access: "none", format: "json" },
     window: 0,
+    memory: Infinity,
   };
   /** Decided once: an engine that was made without a log spares itself the work for it. */
   #logged = false;

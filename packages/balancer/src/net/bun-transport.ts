@@ -42,8 +42,14 @@ export interface BunTransportOptions {
   readonly onDescriptors?: (use: DescriptorUse) => void;
 }
 
+/** The transport of a process that may have to keep its doors shut for a while. */
+export interface BunTransport extends Transport {
+  /** Stops accepting on all listeners, or goes on. Meanwhile the kernel queues new clients; open connections are not touched. */
+  hold(held: boolean): void;
+}
+
 /** Makes the transport of one process. */
-export function createBunTransport(options: BunTransportOptions = {}): Transport {
+export function createBunTransport(options: BunTransportOptions = {}): BunTransport {
   const onDefect =
     options.onDefect ?? ((error: unknown) => console.error("plimsoll: a connection handler failed:", error));
   const lingering = new Lingering();
@@ -69,6 +75,8 @@ export function createBunTransport(options: BunTransportOptions = {}): Transport
   };
 
   return {
+    hold: (held) => gate.hold(held),
+
     listen(listenOptions, accept): Listener {
       return listen(host, gate, lingering, listenOptions, accept);
     },

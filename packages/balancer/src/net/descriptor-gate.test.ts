@@ -108,3 +108,21 @@ describe("the descriptor gate", () => {
     expect(gate.shouldPause).toBe(false);
   });
 });
+
+test("doors that are held stay shut whatever descriptors there are, and open when both reasons are gone", () => {
+  const gate = new DescriptorGate(16);
+  const done: string[] = [];
+  gate.add({ open: () => done.push("open"), shut: () => done.push("shut") });
+  gate.hold(true);
+  gate.hold(true);
+  expect(done).toEqual(["shut"]);
+  gate.add({ open: () => done.push("late open"), shut: () => done.push("late shut") });
+  expect(done).toEqual(["shut", "late shut"]);
+  for (let i = 0; i < 16; i++) gate.taken(false);
+  gate.pause();
+  for (let i = 0; i < 16; i++) gate.freed(false);
+  expect(done).not.toContain("open");
+  gate.hold(false);
+  expect(done).toContain("open");
+  expect(done).toContain("late open");
+});

@@ -36,6 +36,8 @@ export class DescriptorGate {
   #mostClients = 0;
   #resumeClients = 0;
   #paused = false;
+  /** Shut for another reason than descriptors. */
+  #held = false;
   #retry: (() => void) | undefined;
   readonly #timers: Timers;
   readonly #doors = new Set<Door>();
@@ -82,7 +84,15 @@ export class DescriptorGate {
 
   add(door: Door): void {
     this.#doors.add(door);
-    if (this.#paused) door.shut();
+    if (this.#paused || this.#held) door.shut();
+  }
+
+  /** Shuts the doors whatever descriptors there are, or lets them be open again. */
+  hold(held: boolean): void {
+    if (this.#held === held) return;
+    this.#held = held;
+    if (held) for (const door of this.#doors) door.shut();
+    else if (!this.#paused) this.#resume();
   }
 
   delete(door: Door): void {
@@ -100,7 +110,7 @@ export class DescriptorGate {
     this.#retry?.();
     this.#retry = undefined;
     try {
-      for (const door of this.#doors) {
+      for (const door of this.#held ? [] : this.#doors) {
         door.shut();
         door.open();
       }

@@ -149,6 +149,12 @@ function workers(page: Page, { table, workers: state }: MetricsView): void {
     (own) => ((table.cells[own + WorkerCell.shortSince] ?? 0) > 0 ? 1 : 0),
   );
   each(
+    "plimsoll_worker_memory_full",
+    "gauge",
+    "1 while the worker accepts nothing, because the memory of all workers together is used up.",
+    (own) => ((table.cells[own + WorkerCell.fullSince] ?? 0) > 0 ? 1 : 0),
+  );
+  each(
     "plimsoll_worker_accept_pauses_total",
     "counter",
     "Times that the worker stopped accepting, because its descriptors were used up.",

@@ -132,6 +132,8 @@ export const WorkerCell = {
   /** Wall-clock ms since when it accepts nothing, because its descriptors are used up; 0 while it accepts. */
   shortSince: 8,
   shortages: 9, // times that it began to
+  /** Wall-clock ms since when it accepts nothing, because the workers' memory is used up; 0 while it accepts. */
+  fullSince: 10,
   faults: 16,
   size: 144,
 } as const;
@@ -176,6 +178,7 @@ const gauges = {
     WorkerCell.rss,
     WorkerCell.reviewed,
     WorkerCell.shortSince,
+    WorkerCell.fullSince,
   ],
 } as const;
 

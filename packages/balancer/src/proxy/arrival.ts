@@ -5,6 +5,7 @@ import type { FaultCode } from "../base/fault.ts";
 import type { CloseReason, Connection, ConnectionHandler } from "../net/transport.ts";
 import { Timer } from "../net/wheel.ts";
 import { ListenerCell } from "../observe/table.ts";
+import { admit } from "./client-admission.ts";
 import type { EngineContext } from "./engine-context.ts";
 import { countHandshake, serverTlsOf } from "./handshakes.ts";
 import { HeldBytes } from "./held-bytes.ts";
@@ -124,7 +125,8 @@ export class Arrival implements ConnectionHandler, ListedSession {
     connection.proxied = header;
     const { tls } = this.#state.current;
     if (tls !== null) return this.#encrypt(tls, held.length > 0 ? held.take().subarray(held.from, held.to) : nothing);
-    const session = this.#open(this.#context, this.#state, connection);
+    const session = admit(this.#context, this.#state, connection, this.#open);
+    if (session === null) return;
     connection.handler = session;
     if (this.#winding) session.wind();
     if (held.length > 0) session.onData(held.take().subarray(held.from, held.to));
@@ -140,7 +142,8 @@ export class Arrival implements ConnectionHandler, ListedSession {
     this.#connection.startTls(server, ahead, (connection) => {
       if (connection.tls !== null) countHandshake(cells, state, connection.tls);
       cells[state.cells + ListenerCell.open]!++;
-      const session = this.#open(this.#context, state, connection);
+      const session = admit(this.#context, state, connection, this.#open);
+      if (session === null) return connection.handler;
       if (this.#winding) session.wind();
       return session;
     });

@@ -218,6 +218,25 @@ describe("the end of a connection", () => {
     first.end();
     expect(stage.client().wasReset).toBeFalse();
   });
+
+  test("more connections of one client than allowed are reset, and others are not", () => {
+    const limits = { ...listenerPlan().limits, connectionsPerClient: 2 };
+    const stage = new Stage({ listeners: [listenerPlan({ limits, trustedProxies: ["10.0.0.0/8"] })] });
+    const from = (address: string) => stage.network.client(address);
+    const [first] = [from("192.0.2.1"), from("192.0.2.1")];
+    expect(from("192.0.2.1").wasReset).toBeTrue();
+    expect(stage.listenerCell("refused")).toBe(1);
+    expect(stage.listenerCell("open")).toBe(2);
+    expect(from("192.0.2.2").wasReset).toBeFalse();
+    // Of IPv6 a client has a whole network.
+    const six = ["2001:db8::1", "2001:db8::ffff:1", "2001:db8:0:0:9::1", "2001:db8:0:1::1"].map(from);
+    expect(six.map(({ wasReset }) => wasReset)).toEqual([false, false, true, false]);
+    // A trusted proxy speaks for many.
+    expect([1, 2, 3].map(() => from("10.1.2.3").wasReset)).toEqual([false, false, false]);
+    first.end();
+    expect(from("192.0.2.1").wasReset).toBeFalse();
+    expect(from("192.0.2.1").wasReset).toBeTrue();
+  });
 });
 
 describe("bodies", () => {
@@ -414,4 +433,20 @@ describe("winding down", () => {
     expect(bodies(second)).toEqual(["two"]);
     expect(stage.engine.open).toBe(0);
   });
+});
+
+test("connections without a request are closed when their memory is needed, others go on", () => {
+  const stage = new Stage();
+  const idle = stage.asking(get);
+  stage.origin().send(answer("1"));
+  const busy = stage.asking(get);
+  expect(stage.connects).toBe(1);
+  stage.engine.shed();
+  stage.network.run();
+  stage.advance(2_000);
+  expect(idle.ended).toBeTrue();
+  stage.origin().send(answer("2"));
+  expect(bodies(busy)).toEqual(["2"]);
+  // The connection that was busy came back after that, and is kept.
+  expect(busy.ended).toBeFalse();
 });

@@ -13,6 +13,7 @@ import { ListenerCell, type SharedTable, WorkerCell } from "../observe/table.ts"
 import { commitPools, type PoolContext } from "../pool/assemble.ts";
 import { spreadClosing } from "../pool/drain.ts";
 import type { Pool } from "../pool/pool.ts";
+import { admit } from "./client-admission.ts";
 import { Arrival, arrivesProxied } from "./arrival.ts";
 import { assemble, type EnginePlan, type Snapshot } from "./assemble.ts";
 import { CurrentRequest } from "./current-request.ts";
@@ -61,6 +62,8 @@ export interface Engine {
   readonly open: number;
   /** Exchanges and tunnels under way. */
   readonly busy: number;
+  /** Closes connections on which nothing is under way, of clients and to endpoints: their memory is needed. */
+  shed(): void;
   /** Goes on accepting, but every answer says that its connection ends: clients move to somebody who stays. */
   announceStop(): void;
   /**
@@ -157,7 +160,8 @@ export function createEngine(options: EngineOptions): Engine {
     cells[state.cells + ListenerCell.open]!++;
     const session = arrivesProxied(state, connection)
       ? new Arrival(context, state, connection, open)
-      : open(context, state, connection);
+      : admit(context, state, connection, open);
+    if (session === null) return connection.handler;
     // It waited in the queue while the listener was closed: it has one request, and a moment for it.
     if (leaving.has(state)) session.wind();
     return session;
@@ -234,6 +238,16 @@ export function createEngine(options: EngineOptions): Engine {
 
     get busy() {
       return count((state) => sessionsOf(state).filter((session) => !session.idle).length);
+    },
+
+    shed() {
+      for (const state of listeners.values()) for (const session of sessionsOf(state)) if (session.idle) session.wind();
+      for (const pool of snapshot?.pools.values() ?? []) {
+        for (const endpoint of pool.endpoints) {
+          endpoint.idle.clear();
+          endpoint.publishIdle();
+        }
+      }
     },
 
     announceStop() {

@@ -5,6 +5,7 @@ import type { Occupant } from "../pool/occupants.ts";
 import type { CidrSet } from "../base/cidr.ts";
 import type { HeadLimits } from "@plimsoll/wire/http1";
 import type { Challenges } from "./challenges.ts";
+import { ClientCounts } from "./client-counts.ts";
 import type { ErrorPages } from "./error-pages.ts";
 import type { FoldedRoute } from "./folded-route.ts";
 import type { ListenerPlan } from "./plan.ts";
@@ -54,6 +55,8 @@ export class ListenerState {
   /** Open connections, as a doubly linked list through the sessions. */
   first: ListedSession | null = null;
   open = 0;
+  /** Of those, how many each client has, where that is limited. */
+  readonly clients = new ClientCounts();
   /** Connections in their TLS handshake; they are not open yet. */
   shaking = 0;
 
@@ -77,6 +80,7 @@ export class ListenerState {
     else if (this.first === session) this.first = session.next;
     if (session.next !== null) session.next.previous = session.previous;
     session.next = session.previous = null;
+    this.clients.leave(session);
     this.open--;
   }
 }

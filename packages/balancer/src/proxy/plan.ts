@@ -122,6 +122,8 @@ export interface ListenerPlan {
     readonly requestsPerConnection: number;
     /** 0 = by the descriptor limit only. */
     readonly maxConnections: number;
+    /** 0 = no limit. */
+    readonly connectionsPerClient: number;
     /** Bytes a second that a request body must bring; 0 = any speed. */
     readonly minBodyRate: number;
     /** Bytes a second that must be taken of an answer that waits for its client; 0 = any. */

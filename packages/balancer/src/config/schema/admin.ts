@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { parseListen } from "../address.ts";
 import { ownGraceSchema } from "./declared.ts";
+import { parseSize } from "../../base/units.ts";
 import { duration, integer, leafFacts, shorthand, written } from "./leaf.ts";
 
 export const adminSchema = shorthand(
@@ -27,6 +28,23 @@ export const workersSchema = z
   .default("auto")
   .describe(
     "Processes that carry traffic; `auto` is one for each core that this process may use: affinity, cpuset and the quota of its control group count. Another number takes effect with `plimsoll upgrade`.",
+  );
+
+const leastMemory = 32 * 1024 * 1024;
+
+export const memorySchema = written(
+  { noun: "a size or auto", hint: "write auto, or a size such as 512MiB" },
+  (text) => {
+    if (text === "auto") return text;
+    const bytes = parseSize(text);
+    if (typeof bytes !== "number" || bytes >= leastMemory) return bytes;
+    return { reason: "it is less than a worker needs to start", hint: "write auto, or 32MiB at least" };
+  },
+)
+  .meta({ pattern: "^(\\$\\{.*|auto|\\d+(\\.\\d+)?([KMGT]i?)?B)$", examples: ["auto", "512MiB"] })
+  .prefault("auto")
+  .describe(
+    "Memory that all workers together may use; `auto` is what their control group or the machine has. From 90 % of it idle connections are closed, from 95 % no new ones are accepted: they wait in the kernel.",
   );
 
 export const shutdownSchema = z

@@ -1,7 +1,7 @@
 // The whole configuration. Everything else (types, defaults, checks, docs/config.md, the JSON Schema) is read off here.
 import { z } from "zod";
 import { acmeSchema } from "./issuing.ts";
-import { adminSchema, shutdownSchema, workersSchema } from "./admin.ts";
+import { adminSchema, memorySchema, shutdownSchema, workersSchema } from "./admin.ts";
 import { written } from "./leaf.ts";
 import { listenerSchema } from "./listeners.ts";
 import { logSchema } from "./log.ts";
@@ -21,6 +21,7 @@ export const configSchema = z.strictObject({
   admin: adminSchema,
   log: logSchema,
   workers: workersSchema,
+  memory: memorySchema,
   shutdown: shutdownSchema,
 });
 

@@ -37,6 +37,11 @@ const limitsSchema = z
       .describe(
         "Most connections at a time in each worker; more are closed at once. 0: as many as there are descriptors.",
       ),
+    connectionsPerClient: integer(0, 10_000_000)
+      .default(0)
+      .describe(
+        "Most connections at a time of one client address (of IPv6, one network of 64 bits) in each worker; more are closed at once. Those of `trustedProxies` are not counted, unless the PROXY protocol names their client. 0: no limit.",
+      ),
     minBodyRate: integer(0, 1_000_000_000)
       .default(256)
       .describe(
