@@ -28,7 +28,7 @@ interface Attack {
 
 const attacks: readonly Attack[] = [
   { name: "head", what: "slow heads", args: ["-H", "-i", "9", "-x", "24"], path: "/" },
-  { name: "body", what: "slow bodies", args: ["-B", "-i", "9", "-s", "8192", "-x", "10"], path: "/" },
+  { name: "body", what: "slow bodies", args: ["-B", "-i", "9", "-s", "8192", "-x", "10"], path: "/upload" },
   { name: "range", what: "many ranges", args: ["-R", "-a", "10", "-b", "3000"], path: "/1m" },
   {
     name: "read",

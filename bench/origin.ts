@@ -50,6 +50,8 @@ http {
   server {
     listen 127.0.0.1:${firstPort}-${firstPort + ports - 1} backlog=4096;
     location / { return 200 "A small answer of about one hundred bytes, as an interface for programs would give it to one.\\n"; }
+    # Answers when it has all of the body, as applications do; a fixed answer does not wait for it.
+    location = /upload { proxy_pass http://127.0.0.1:${firstPort}/; }
     location = /16k { root ${files}; }
     location = /1m { root ${files}; }
   }
