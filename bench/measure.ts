@@ -7,6 +7,7 @@ import { endpoints } from "./origin.ts";
 import { certificateFiles, type Rival, type RunningRival, type Setting } from "./rivals/rival.ts";
 import type { Load, Scale, Scenario } from "./scenarios/scenario.ts";
 import { cpuMicroseconds, residentMemory } from "./usage.ts";
+import { echoes, loadDatagrams } from "./udp.ts";
 import { wrk, writeScript } from "./wrk.ts";
 
 /** One run of one rival. */
@@ -50,7 +51,8 @@ export async function startRival(
   const program = await startProgram(argv, { ...(command.env && { env: command.env }), timeout: 60_000 });
   try {
     const url = `${schemeOf(setting)}://127.0.0.1:${setting.port}${scenario.load(scale).paths[0] ?? "/"}`;
-    await program.orEnd(eventually(`${rival.name} to answer`, () => answers(url), 60_000, 50));
+    const answering = () => (scenario.layer === "udp" ? echoes(setting.port) : answers(url));
+    await program.orEnd(eventually(`${rival.name} to answer`, answering, 60_000, 50));
   } catch (error) {
     await program.stop(3000);
     const last = program.output.trim().split("\n").slice(-5).join(" | ");
@@ -100,7 +102,10 @@ export async function measureRate(running: RunningRival, load: Load, seconds: nu
   const { program, setting } = running;
   const script = await writeScript(load, setting.folder, setting.port);
   const before = cpuMicroseconds(program.pid);
-  const seen = await wrk(setting.port, load, script, seconds, schemeOf(setting));
+  const seen =
+    setting.layer === "udp"
+      ? await loadDatagrams(setting.port, load, seconds)
+      : await wrk(setting.port, load, script, seconds, schemeOf(setting));
   const cpu = cpuMicroseconds(program.pid) - before;
   return {
     requestsPerSecond: seen.requests / seen.seconds,

@@ -6,7 +6,7 @@ import { type Program, startProgram } from "@plimsoll/testbed/processes";
 import { cores, pinned } from "./cores.ts";
 
 /** Ports below the range that the kernel gives to outgoing connections, so that a thousand in a row are free. */
-const firstPort = 21_000;
+export const firstPort = 21_000;
 
 /** Endpoints of the origin, each a port of its own. */
 export function endpoints(count: number): readonly string[] {

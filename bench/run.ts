@@ -4,10 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Program } from "@plimsoll/testbed/processes";
 import { holdIdle, measureMemory, measureRate, type MemorySample, type RateSample, startRival } from "./measure.ts";
-import { startOrigin } from "./origin.ts";
+import { firstPort, startOrigin } from "./origin.ts";
 import type { Rival, RunningRival } from "./rivals/rival.ts";
 import type { Scale, Scenario } from "./scenarios/scenario.ts";
 import { takeTurn } from "./turn.ts";
+import { startEcho } from "./udp.ts";
 
 export interface RunOptions {
   readonly scale: Scale;
@@ -43,7 +44,8 @@ export async function runScenario(
   const folder = mkdtempSync(join(tmpdir(), "plimsoll-bench-"));
   const programs: Program[] = [];
   try {
-    programs.push(await startOrigin(folder, scenario.endpoints(options.scale)));
+    const ports = scenario.endpoints(options.scale);
+    programs.push(scenario.layer === "udp" ? await startEcho(firstPort, ports) : await startOrigin(folder, ports));
     const outcomes =
       scenario.measures === "memory"
         ? await runMemory(scenario, rivals, options, folder, say)
@@ -73,9 +75,10 @@ async function runRates(
     rates: RateSample[];
     problem: string | undefined;
   }[] = [];
-  const able = rivals.filter(
-    (rival) => scenario.layer === "http" || !(scenario.layer === "tcp" ? rival.httpOnly : rival.plainOnly),
-  );
+  const able = rivals.filter((rival) => {
+    if (scenario.layer === "udp") return rival.datagrams === true;
+    return scenario.layer === "http" || !(scenario.layer === "tcp" ? rival.httpOnly : rival.plainOnly);
+  });
   for (const [at, rival] of able.entries()) {
     const entry = {
       rival,

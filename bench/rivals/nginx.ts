@@ -12,6 +12,7 @@ export const nginx: RivalKind = {
     return {
       name: "nginx",
       httpOnly: !(await passesTcp()),
+      datagrams: await passesTcp(),
       version: version.replace("nginx version: ", ""),
       async prepare(setting) {
         const file = join(setting.folder, "nginx.conf");
@@ -23,7 +24,7 @@ export const nginx: RivalKind = {
 };
 
 export function configuration(setting: Setting): string {
-  if (setting.layer === "tcp") return streamConfiguration(setting);
+  if (setting.layer === "tcp" || setting.layer === "udp") return streamConfiguration(setting);
   const locations =
     setting.routes === 0
       ? ["location / { proxy_pass http://app; }"]
@@ -88,7 +89,7 @@ pid ${setting.folder}/nginx.pid;
 events { worker_connections ${setting.connections * 2 + 500}; }
 stream {
   access_log off;
-  tcp_nodelay on;
+  ${setting.layer === "tcp" ? "tcp_nodelay on;" : ""}
   proxy_timeout 1h;
   proxy_connect_timeout 3s;
   proxy_buffer_size 64k;
@@ -97,7 +98,7 @@ stream {
 ${setting.endpoints.map((endpoint) => `    server ${endpoint};`).join("\n")}
   }
   server {
-    listen 127.0.0.1:${setting.port} backlog=4096;
+    listen 127.0.0.1:${setting.port} ${setting.layer === "tcp" ? "backlog=4096" : "udp"};
     proxy_pass app;
   }
 }

@@ -11,6 +11,7 @@ export const plimsoll: RivalKind = {
   find: () =>
     Promise.resolve({
       name: "plimsoll",
+      datagrams: true,
       version: `plimsoll ${manifest.version} on Bun ${Bun.version}`,
       async prepare(setting) {
         const file = join(setting.folder, "plimsoll.yaml");
@@ -27,8 +28,8 @@ export function configuration(setting: Setting): string {
       ? ["{ pool: app }"]
       : routeNames(setting).map((name) => `{ match: { path: ${name}/* }, pool: app }`);
   const own =
-    setting.layer === "tcp"
-      ? ["    protocol: tcp"]
+    setting.layer === "tcp" || setting.layer === "udp"
+      ? [`    protocol: ${setting.layer}`]
       : ["    timeouts: { idle: 1h }", "    limits: { requestsPerConnection: 0 }"];
   const { cert, key } = certificateFiles(setting.folder);
   if (setting.layer === "https") own.push(`    tls: { certificates: { cert: ${cert}, key: ${key} } }`);
@@ -42,7 +43,7 @@ pools:
   app:
     balance: p2c
     endpoints:
-${setting.endpoints.map((endpoint) => `      - ${endpoint}`).join("\n")}
+${setting.endpoints.map((endpoint) => `      - ${endpoint}`).join("\n")}${setting.layer === "udp" ? "\n    readiness: off" : ""}
 admin: { address: 127.0.0.1:${setting.adminPort} }
 log: { access: none }
 workers: 1

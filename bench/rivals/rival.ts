@@ -1,5 +1,6 @@
 // What a rival is. All of them do the same work; see caddy.ts, the first file here, for what that is.
 import type { Program } from "@plimsoll/testbed/processes";
+import type { Layer } from "../scenarios/scenario.ts";
 
 /** What a rival is asked to be. */
 export interface Setting {
@@ -14,7 +15,7 @@ export interface Setting {
   /** A folder for configuration and temporary files. */
   readonly folder: string;
   /** What the listener does: reads requests, or passes bytes on. */
-  readonly layer: "http" | "https" | "tcp";
+  readonly layer: Layer;
   /** Connections that it must be able to hold at a time. */
   readonly connections: number;
 }
@@ -33,6 +34,8 @@ export interface Rival {
   readonly httpOnly?: boolean;
   /** It is not measured with TLS. */
   readonly plainOnly?: boolean;
+  /** It passes datagrams on. */
+  readonly datagrams?: boolean;
   /** Writes what it needs into the folder and says how to start it. */
   prepare(setting: Setting): Promise<Command>;
 }

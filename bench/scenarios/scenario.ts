@@ -3,7 +3,9 @@
 /** How large a run is: the real thing, or a quick one that only shows that everything works. */
 export type Scale = "full" | "quick";
 
-/** Load of one kind, by wrk. */
+export type Layer = "http" | "https" | "tcp" | "udp";
+
+/** Load of one kind, by wrk; of datagrams only the connections count, as clients. */
 export interface Load {
   readonly connections: number;
   /** Paths asked for in turn; most scenarios have one. */
@@ -22,10 +24,10 @@ export interface Scenario {
   /** "rate": requests a second, latency, CPU. "memory": resident memory after so many requests, and after ten times as many. */
   readonly measures: "rate" | "memory";
   /**
-   * "tcp": what is carried is passed on as bytes, by those rivals that can. "https": clients speak TLS, with the same certificate
-   * (ECDSA P-256) and versions for all.
+   * "tcp", "udp": what is carried is passed on as bytes or datagrams, by those rivals that can. "https": clients speak TLS, with the
+   * same certificate (ECDSA P-256) and versions for all.
    */
-  readonly layer: "http" | "https" | "tcp";
+  readonly layer: Layer;
   readonly endpoints: (scale: Scale) => number;
   /** 0 = one route for everything. */
   readonly routes: (scale: Scale) => number;

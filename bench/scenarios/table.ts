@@ -9,6 +9,7 @@ import { newConnections } from "./new-connections.ts";
 import { routes10000 } from "./routes-10000.ts";
 import { tlsHandshakes } from "./tls-handshakes.ts";
 import { tlsKeepAlive64 } from "./tls-keep-alive-64.ts";
+import { udpEcho } from "./udp-echo.ts";
 import { uploads } from "./uploads.ts";
 import { tcp1m } from "./tcp-1m.ts";
 import { tcpConnections } from "./tcp-connections.ts";
@@ -29,5 +30,6 @@ export const scenarios: readonly Scenario[] = [
   routes10000,
   endpoints1000,
   idle10000,
+  udpEcho,
   memory,
 ];

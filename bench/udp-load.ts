@@ -1,0 +1,74 @@
+// Load of datagrams: so many clients, each with one of 64 bytes under way. Arguments: port, clients, seconds. Prints what it
+// saw as JSON. What had no answer for a second counts as an error, and is sent again.
+import type { Seen } from "./wrk.ts";
+
+const [port = 0, clients = 1, seconds = 1] = process.argv.slice(2).map(Number);
+const patience = 1000;
+/** Round trips are sorted into steps of 10 us, up to 100 ms. */
+const step = 0.01;
+const steps = new Uint32Array(10_000);
+const payload = new Uint8Array(64);
+
+interface Client {
+  sentAt: number;
+  socket: { send(bytes: Uint8Array): boolean } | null;
+}
+
+let requests = 0;
+let errors = 0;
+let counting = false;
+
+async function begin(): Promise<Client> {
+  const client: Client = { sentAt: 0, socket: null };
+  client.socket = await Bun.udpSocket({
+    connect: { hostname: "127.0.0.1", port },
+    socket: {
+      data() {
+        const now = performance.now();
+        if (counting) {
+          requests++;
+          steps[Math.min(steps.length - 1, Math.floor((now - client.sentAt) / step))]!++;
+        }
+        client.sentAt = now;
+        client.socket?.send(payload);
+      },
+      error() {},
+    },
+  });
+  client.sentAt = performance.now();
+  client.socket.send(payload);
+  return client;
+}
+
+const all = await Promise.all(Array.from({ length: clients }, begin));
+setInterval(() => {
+  const now = performance.now();
+  for (const client of all) {
+    if (now - client.sentAt < patience) continue;
+    errors++;
+    client.sentAt = now;
+    client.socket?.send(payload);
+  }
+}, 100);
+
+function quantile(share: number): number {
+  let left = requests * share;
+  for (const [at, count] of steps.entries()) {
+    left -= count;
+    if (left <= 0) return (at + 1) * step * 1000;
+  }
+  return steps.length * step * 1000;
+}
+
+counting = true;
+const began = performance.now();
+await Bun.sleep(seconds * 1000);
+const seen: Seen = {
+  requests,
+  errors,
+  seconds: (performance.now() - began) / 1000,
+  p50us: quantile(0.5),
+  p99us: quantile(0.99),
+};
+process.stdout.write(JSON.stringify(seen));
+process.exit(0);
