@@ -7,13 +7,13 @@ import { EndpointState, ListenerCell, PoolCell } from "../../observe/table.ts";
 import type { Endpoint } from "../../pool/endpoint.ts";
 import type { Pool } from "../../pool/pool.ts";
 import { countFault, type EngineContext } from "../engine-context.ts";
-import type { Destination, FoldedRoute } from "../folded-route.ts";
+import type { FoldedRoute } from "../folded-route.ts";
 import { hashKey } from "../hash-key.ts";
 import { ConnectionView } from "../layer4/connection-view.ts";
 import type { ListenerSnapshot, ListenerState } from "../listener-state.ts";
 import { readVisit } from "../stickiness.ts";
 import { logFlow } from "./books.ts";
-import { Flow, type FlowHome } from "./flow.ts";
+import { Flow, type FlowFacts, type FlowHome } from "./flow.ts";
 
 const view = new ConnectionView();
 
@@ -25,6 +25,11 @@ export class FlowTable implements Listener, FlowHome {
   readonly #door: DatagramDoor;
   /** By client, as "address port". */
   readonly #flows = new Map<string, Flow>();
+  /**
+   * Of each port the flow that was heard last: nearly always the one that is looked for, and found without making its key. Others
+   * are found by that, so that nobody can make this slow by choosing ports.
+   */
+  readonly #latest = new Map<number, Flow>();
   /** How many flows there are at each endpoint. */
   readonly #endpoints = new Map<Endpoint, number>();
   /** What the flows were last compared with. */
@@ -89,6 +94,7 @@ export class FlowTable implements Listener, FlowHome {
 
   ended(flow: Flow): void {
     this.#flows.delete(flow.key);
+    if (this.#latest.get(flow.client.port) === flow) this.#latest.delete(flow.client.port);
     this.#unlink(flow);
     const left = (this.#endpoints.get(flow.endpoint) ?? 1) - 1;
     if (left > 0) this.#endpoints.set(flow.endpoint, left);
@@ -104,8 +110,7 @@ export class FlowTable implements Listener, FlowHome {
     const at = this.#state.cells;
     cells[at + ListenerCell.bytesIn]! += bytes.length;
     cells[at + ListenerCell.datagramsIn]!++;
-    const key = `${address} ${port}`;
-    const flow = this.#flows.get(key) ?? this.#begin(key, address, port);
+    const flow = this.#find(address, port);
     if (flow === null) {
       cells[at + ListenerCell.datagramsDropped]!++;
       return;
@@ -115,6 +120,16 @@ export class FlowTable implements Listener, FlowHome {
       this.#link(flow);
     }
     if (!flow.forward(bytes)) cells[at + ListenerCell.datagramsDropped]!++;
+  }
+
+  /** The flow of a client, which may begin here; null when there can be none. */
+  #find(address: string, port: number): Flow | null {
+    const latest = this.#latest.get(port);
+    if (latest !== undefined && latest.from === address) return latest;
+    const key = `${address} ${port}`;
+    const flow = this.#flows.get(key) ?? this.#begin(key, address, port);
+    if (flow !== null) this.#latest.set(port, flow);
+    return flow;
   }
 
   /** A client that was not heard of, or not lately: its route, its pool, its endpoint. null when there is none. */
@@ -134,18 +149,10 @@ export class FlowTable implements Listener, FlowHome {
     const endpoint = pickFor(pool, wall);
     if (endpoint === null) return this.#refuse(pool.refusal === "unusable" ? "pool-unusable" : "pool-queue-full");
     this.#makeRoom(current.plan.udp.maxFlows);
-    return this.#add({ key, client, route, destination }, endpoint);
+    return this.#add({ key, from: address, client, route, destination }, endpoint);
   }
 
-  #add(
-    who: {
-      readonly key: string;
-      readonly client: Sender;
-      readonly route: FoldedRoute;
-      readonly destination: Destination;
-    },
-    endpoint: Endpoint,
-  ): Flow | null {
+  #add(who: FlowFacts, endpoint: Endpoint): Flow | null {
     const flow = new Flow(this.#context, this.#state, this, who, endpoint);
     this.#flows.set(flow.key, flow);
     this.#endpoints.set(endpoint, (this.#endpoints.get(endpoint) ?? 0) + 1);

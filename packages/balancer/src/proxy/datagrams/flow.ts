@@ -18,6 +18,16 @@ export interface FlowHome {
   ended(flow: Flow): void;
 }
 
+/** Whose datagrams they are, and where they go. */
+export interface FlowFacts {
+  readonly key: string;
+  /** The client's address as the system spells it. */
+  readonly from: string;
+  readonly client: Sender;
+  readonly route: FoldedRoute;
+  readonly destination: Destination;
+}
+
 export class Flow implements DatagramHandler, ListedSession, Occupant {
   // ListedSession
   next: ListedSession | null = null;
@@ -34,6 +44,7 @@ export class Flow implements DatagramHandler, ListedSession, Occupant {
   newer: Flow | null = null;
 
   readonly key: string;
+  readonly from: string;
   readonly client: Sender;
   readonly route: FoldedRoute;
   readonly destination: Destination;
@@ -57,22 +68,12 @@ export class Flow implements DatagramHandler, ListedSession, Occupant {
   #winding = false;
   #over = false;
 
-  constructor(
-    context: EngineContext,
-    state: ListenerState,
-    home: FlowHome,
-    who: {
-      readonly key: string;
-      readonly client: Sender;
-      readonly route: FoldedRoute;
-      readonly destination: Destination;
-    },
-    endpoint: Endpoint,
-  ) {
+  constructor(context: EngineContext, state: ListenerState, home: FlowHome, who: FlowFacts, endpoint: Endpoint) {
     this.#context = context;
     this.#state = state;
     this.#home = home;
     this.key = who.key;
+    this.from = who.from;
     this.client = who.client;
     this.route = who.route;
     this.destination = who.destination;
