@@ -150,6 +150,16 @@ describe("names", () => {
   });
 });
 
+test("of the suites that both speak, the first of ours is chosen", async () => {
+  const [fast, long] = ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384"];
+  for (const order of [`${fast}:${long}`, `${long}:${fast}`]) {
+    const { listener, accepted } = listen(serverTls({ certificates: [a], maxVersion: "1.2", ciphers: order }));
+    const offered = { servername: "a.example", maxVersion: "TLSv1.2", ciphers: `${long}:${fast}` } as const;
+    expect(await foreign(listener.port, offered)).toBe("a.example");
+    expect(accepted[0]!.connection.tls!.cipher).toContain(order.startsWith(fast) ? "AES_128_GCM" : "AES_256_GCM");
+  }
+});
+
 describe("replacement while it runs", () => {
   test("new connections get the new certificate; the old ones do not notice", async () => {
     const { listener, accepted } = listen(serverTls({ certificates: [a] }));

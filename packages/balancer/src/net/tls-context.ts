@@ -1,5 +1,6 @@
 // Native TLS contexts. Making one parses certificates and keys, 0.1 to 1 ms each, so equal ones are made once and shared by
 // reloads; node:tls is used for that and for nothing else: no traffic goes through it.
+import { constants } from "node:crypto";
 import { createSecureContext, getCACertificates, type SecureContextOptions } from "node:tls";
 import type { ClientCertificates, TlsContext } from "./tls.ts";
 
@@ -39,6 +40,8 @@ export function tlsContext(options: TlsContextOptions): TlsContext {
     minVersion: `TLSv${minVersion}`,
     maxVersion: `TLSv${maxVersion}`,
     ...(ciphers === "" ? {} : { ciphers }),
+    // The accepting side's order of suites counts.
+    secureOptions: constants.SSL_OP_CIPHER_SERVER_PREFERENCE,
     ...(groups === "" ? {} : { ecdhCurve: groups }),
     ...systemUnless(ca),
     ...(crl === "" ? {} : { crl }),
