@@ -303,3 +303,13 @@ test("PROXY protocol in front of TLS: the client that it names is the client", a
   // Curl before 8.2 cannot name another client.
   if (answer.status !== 0) expect(answer.body).toContain("x-forwarded-for: 192.0.2.44\n");
 });
+
+test("where a PROXY protocol header is only accepted, TLS without one is TLS, whoever sends it", async () => {
+  const made = await certificates();
+  for (const trustedProxies of ["127.0.0.1", "10.0.0.0/8"]) {
+    const tls = { certificates: await made.issue(`for-${trustedProxies.length}`, ["a.test"]) };
+    const { port } = await start(tls, { proxyProtocol: "accept", trustedProxies });
+    const answer = await curl(`a.test:${port}`, ["--cacert", made.ca]);
+    expect([trustedProxies, answer.status]).toEqual([trustedProxies, 200]);
+  }
+});

@@ -15,9 +15,12 @@ import { type OpenSession, refusals } from "./sessions.ts";
 
 /** Whether `connection` has to say for whom it is before its session begins, or may not have one at all. */
 export function arrivesProxied(state: ListenerState, connection: Connection): boolean {
-  const { plan, trusted } = state.current;
+  const { plan, tls, trusted } = state.current;
   if (plan.proxyProtocol === "off") return false;
-  return plan.proxyProtocol === "require" || (trusted !== null && trusted.contains(connection.remoteAddress));
+  // Where TLS may stand behind a header, all begin in plain text, and those without one are encrypted from here.
+  return (
+    tls !== null || plan.proxyProtocol === "require" || (trusted !== null && trusted.contains(connection.remoteAddress))
+  );
 }
 
 const nothing = new Uint8Array(0);
@@ -65,8 +68,11 @@ export class Arrival implements ConnectionHandler, ListedSession {
   onOpen(): void {}
 
   onData(bytes: Uint8Array): void {
-    if (!this.#trusted) this.#refuseUntrusted();
-    else if (this.#held.empty) this.#read(bytes, 0, bytes.length);
+    if (!this.#trusted) {
+      if (this.#required) return this.#refuseUntrusted();
+      this.#held.add(bytes, 0, bytes.length);
+      this.#begin(null, false);
+    } else if (this.#held.empty) this.#read(bytes, 0, bytes.length);
     else {
       this.#held.add(bytes, 0, bytes.length);
       const held = this.#held.take();
@@ -160,7 +166,7 @@ export class Arrival implements ConnectionHandler, ListedSession {
 
   #expired(): void {
     if (this.#winding && this.#held.empty) this.#close();
-    else if (!this.#trusted) this.#refuseUntrusted();
+    else if (this.#required && !this.#trusted) this.#refuseUntrusted();
     else if (this.#required) {
       const { proxyHeader } = this.#state.current.plan.timeouts;
       this.#refuse("proxy-header-timeout", `no whole header after ${proxyHeader} ms`);
