@@ -310,14 +310,18 @@ export class Endpoint {
   }
 
   /**
-   * A connect failed. Three in a row put the endpoint out for a second, then two, up to thirty, for all workers; a refusal
+   * A connect failed, and is counted. Three in a row put the endpoint out for a second, then two, up to thirty, for all workers; a refusal
    * does so at once, because it says for certain that nobody listens (an app that restarts), the request is tried
    * elsewhere at no cost, and a second is soon over. Nothing is put out while no other endpoint of the pool is usable:
    * a doubtful endpoint is better than none.
    */
   connectFailed(wallNow: number, refused = false): void {
     this.#failures++;
-    if (refused) this.keepAliveAge.refused(this.#clock.now());
+    this.count(EndpointCell.connectFailures);
+    if (refused) {
+      this.count(EndpointCell.connectRefusals);
+      this.keepAliveAge.refused(this.#clock.now());
+    }
     if (!refused && this.#failures < failuresToEject && this.#ejections === 0) return;
     if (this.isEjected(wallNow)) return; // one outage is one ejection, however many connects were under way
     if (this.home === null || !this.home.othersUsable(this, wallNow)) return;

@@ -334,6 +334,16 @@ describe("the endpoint", () => {
     const client = stage.asking(get);
     expectFault(stage, client, poolTimes.connect, "connect-timeout", 504);
     expect(stage.endpointCell("connectFailures")).toBe(1);
+    expect(stage.endpointCell("connectRefusals")).toBe(0);
+  });
+
+  test("refuses: 502, and a restart is told from an outage by it", () => {
+    const stage = stageWith();
+    stage.network.welcome = () => "refused";
+    expect(statusOf(stage.asking(get))).toBe(502);
+    expect(stage.faults).toEqual({ "connect-refused": 1 });
+    expect(stage.endpointCell("connectFailures")).toBe(1);
+    expect(stage.endpointCell("connectRefusals")).toBe(1);
   });
 
   test("does not accept a request with a body, whose client sends on: 504 just the same", () => {

@@ -256,7 +256,6 @@ export class UpstreamSession implements ConnectionHandler, IdleConnection, Answe
 
   fault(code: FaultCode, cause: string): void {
     if (this.#phase === Phase.connecting) {
-      this.endpoint.count(EndpointCell.connectFailures);
       this.endpoint.connectFailed(this.#context.clock.wall(), code === "connect-refused");
     } else this.endpoint.tryFailed(code, this.reused);
     const { sink } = this;

@@ -146,8 +146,6 @@ export class Flow implements DatagramHandler, ListedSession, Occupant {
   onRefused(_cause: string): void {
     if (this.#over) return;
     const { endpoint } = this;
-    endpoint.count(EndpointCell.connectFailures);
-    endpoint.count(EndpointCell.connectRefusals);
     endpoint.count(EndpointCell.failures);
     endpoint.connectFailed(this.#context.clock.wall(), true);
     this.end("connect-refused", "endpoint");

@@ -197,8 +197,6 @@ export class Dial implements ConnectionHandler, Waiter, Occupant {
     const ms = clock.now() - this.since;
     this.#drop();
     const refused = code === "connect-refused";
-    endpoint.count(EndpointCell.connectFailures);
-    if (refused) endpoint.count(EndpointCell.connectRefusals);
     endpoint.connectFailed(clock.wall(), refused);
     if (!this.again(code, ms)) {
       endpoint.observe(ms, true);
