@@ -91,6 +91,7 @@ test("an operator's word stands above the probes', until it is taken back", () =
   expect(at.states.find("app", "e0")?.reason).toBe("deploy");
   expect(at.states.ask("app", "e0", "ready", "deploy is over")).toBe("");
   expect(at.state(0)).toBe("unready");
+  expect(at.states.find("app", "e0")?.reason).toBe("failed");
   expect(at.states.ask("app", "e9", "ready", "")).toBe("pool app has no endpoint e9; it has e0");
   expect(at.states.ask("api", "e0", "ready", "")).toBe(
     "there is no endpoint in a pool called api; pools with endpoints are app",

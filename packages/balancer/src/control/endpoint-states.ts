@@ -142,7 +142,8 @@ export class EndpointStates {
     const given = state === "draining" ? this.#drains.begin(entry.pool, entry.endpoint, window) : 0;
     const clock = state === "draining" ? `; what is in flight has ${formatDuration(given)}` : "";
     this.#tell("info", entry, state, reason + clock);
-    this.#change({ ...entry, asked, reason });
+    // Given back to its probes, it is as they say, and not because somebody asked.
+    this.#change({ ...entry, asked, reason: asked === "ready" ? entry.probed : reason });
     return "";
   }
 
