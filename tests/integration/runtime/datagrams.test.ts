@@ -7,12 +7,21 @@ import { closeFd, isDatagramSocket, openDatagramSocket } from "../../../packages
 import { eventually } from "@plimsoll/testbed/waiting";
 
 const defects: unknown[] = [];
-const transport = createDatagramTransport((error) => void defects.push(error));
+const taken = { now: 0, most: 1_000 };
+const descriptors = {
+  get isFull() {
+    return taken.now >= taken.most;
+  },
+  taken: () => void taken.now++,
+  freed: () => void taken.now--,
+};
+const transport = createDatagramTransport(descriptors, (error) => void defects.push(error));
 const ends: (() => void)[] = [];
 
 afterEach(() => {
   for (const end of ends.splice(0)) end();
   expect(defects.splice(0)).toEqual([]);
+  expect(taken.now).toBe(0);
 });
 
 interface Heard {
@@ -91,6 +100,32 @@ test("that nobody listens is told to a connected socket, each time", async () =>
     });
   }
   expect(new Set(refused)).toEqual(new Set(["ECONNREFUSED"]));
+});
+
+test("that nobody listens is told also when the second of two datagrams hears of it", async () => {
+  const { door: opened } = door("127.0.0.1");
+  const { port } = opened;
+  opened.close();
+  const { connection, refused } = connected("127.0.0.1", port);
+  // The refusal of the first is there before the second is sent, and no longer told to who reads.
+  await eventually("a second send that fails", () => {
+    connection.send(text("A"));
+    return connection.send(text("AAAA")) ? undefined : true;
+  });
+  await eventually("the refusal", () => (refused.length > 0 ? true : undefined));
+  expect(new Set(refused)).toEqual(new Set(["ECONNREFUSED"]));
+});
+
+test("sockets to endpoints are counted, given back, and refused where no descriptor is left", () => {
+  const { door: opened } = door("127.0.0.1");
+  const one = connected("127.0.0.1", opened.port);
+  expect(taken.now).toBe(1);
+  taken.most = 1;
+  expect(() => connected("127.0.0.1", opened.port)).toThrow("no socket");
+  one.connection.close();
+  one.connection.close();
+  expect(taken.now).toBe(0);
+  taken.most = 1_000;
 });
 
 test("a door that is shut reads no more and still sends; what arrives waits for who reads the same socket next", async () => {

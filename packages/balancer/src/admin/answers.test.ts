@@ -135,12 +135,16 @@ test("what may be a secret is not shown", () => {
       pools: [
         {
           readiness: { headers: [["X-Api-Key", "s3cret"]] },
+          login: { user: "plimsoll", password: "s3cret", database: "" },
+          script: [{ kind: "send", hex: Buffer.from("AUTH s3cret\r\n").toString("hex") }],
           sticky: { by: "cookie", name: "plimsoll", cookie: { secrets: ["s3cret", "another s3cret"] } },
         },
       ],
     } as never),
   );
   expect(shown).not.toContain("s3cret");
+  expect(shown).not.toContain(Buffer.from("s3cret").toString("hex"));
+  expect(shown).toContain('"user":"plimsoll"');
   expect(shown).toContain('["x-zone","b"]');
   expect(shown).toContain('["X-Api-Key","(not shown)"]');
 });

@@ -16,6 +16,9 @@ export function redactedPlan(plan: EnginePlan): unknown {
     if (typeof value === "string" && value.includes("-----BEGIN ")) {
       return value.includes("PRIVATE KEY") ? hidden : `PEM (${value.length} characters)`;
     }
+    if (key === "password" && typeof value === "string" && value !== "") return hidden;
+    // What a scripted probe sends may be a login.
+    if (key === "hex" && typeof value === "string") return hidden;
     if (key === "secrets" && Array.isArray(value)) return value.map(() => hidden);
     // Header edits, probe headers and matches are lists of [name, value].
     if (Array.isArray(value) && value.length === 2 && typeof value[0] === "string" && secretName.test(value[0])) {

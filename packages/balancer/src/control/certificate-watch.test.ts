@@ -20,13 +20,19 @@ listeners:
     routes: [{ pool: app }]
 pools: { app: { endpoints: [127.0.0.1:3000], tls: { ca: ca.pem } } }
 `;
+const withClients = text.replace(
+  "key: a.key }",
+  "key: a.key }, clientCertificates: { mode: required, ca: ca.pem, crl: ca.crl }",
+);
+const crl = await authority.revoke(other);
 
 /** A watch over files in memory, each look at a time of its own. */
-function stage() {
+function stage(written = text) {
   const files = new Map([
     ["a.crt", first.cert],
     ["a.key", first.key],
     ["ca.pem", authority.cert],
+    ["ca.crl", crl],
   ]);
   const reader: FileReader = {
     resolve: (_, written) => written,
@@ -37,7 +43,7 @@ function stage() {
     },
     wall: () => Date.now(),
   };
-  const loaded = loadConfig({ text, file: "plimsoll.yaml" }, {}, reader);
+  const loaded = loadConfig({ text: written, file: "plimsoll.yaml" }, {}, reader);
   if (!("plan" in loaded)) throw new Error(JSON.stringify(loaded.problems));
   const events: string[] = [];
   const applied: Plan[] = [];
@@ -114,4 +120,19 @@ test("authorities of pools are watched, too", async () => {
   await look(2);
   expect(events).toEqual(["tls.certificate-replaced: ca.pem changed: certificates changed"]);
   expect(running.plan.pools[0]!.pool.tls!.ca.pem).toBe(another.cert);
+});
+
+test("authorities and revocations that are emptied change nothing: nobody may come in who could not before", async () => {
+  for (const [file, empty] of [
+    ["ca.pem", ""],
+    ["ca.pem", "# nothing yet\n"],
+    ["ca.crl", ""],
+    ["ca.crl", authority.cert],
+  ] as const) {
+    const { files, events, applied, look } = stage(withClients);
+    files.set(file, empty);
+    await look(5);
+    expect([file, applied, events.length]).toEqual([file, [], 1]);
+    expect(events[0]).toStartWith(`tls.certificate-refused: ${file} changed, and the old one stays: ${file}: `);
+  }
 });

@@ -2,7 +2,8 @@
 // nobody to tell. Files are looked at rather than subscribed to: what is mounted or linked is often replaced as a whole, and
 // no event tells of that.
 import { statSync } from "node:fs";
-import { readCertificate } from "../config/certificate/read.ts";
+import { readAuthorities, readCertificate } from "../config/certificate/read.ts";
+import { holdsRevocations } from "../config/certificate/revocations.ts";
 import { planKeyPair } from "../config/plan-tls.ts";
 import type { FileReader } from "../config/file-reader.ts";
 import { readText } from "../config/file-reader.ts";
@@ -112,13 +113,16 @@ export class CertificateWatch {
           const { tls } = listener;
           if (tls === null) return listener;
           const certificates = tls.certificates.map((one) => this.#pair(one, "server"));
-          return { ...listener, tls: { ...tls, certificates, ca: this.#pem(tls.ca), crl: this.#pem(tls.crl) } };
+          return {
+            ...listener,
+            tls: { ...tls, certificates, ca: this.#authorities(tls.ca), crl: this.#revocations(tls.crl) },
+          };
         }),
         pools: plan.pools.map((source) => {
           const { tls } = source.pool;
           if (tls === null) return source;
           const client = tls.client === null ? null : this.#pair(tls.client, "client");
-          return { ...source, pool: { ...source.pool, tls: { ...tls, ca: this.#pem(tls.ca), client } } };
+          return { ...source, pool: { ...source.pool, tls: { ...tls, ca: this.#authorities(tls.ca), client } } };
         }),
       };
       return { plan: next };
@@ -144,8 +148,21 @@ export class CertificateWatch {
     return planKeyPair({ certFile, keyFile, cert, key, facts });
   }
 
-  #pem(before: PemFilePlan): PemFilePlan {
-    return before.file === "" ? before : { file: before.file, pem: this.#text(before.file) };
+  /** Judged like the first time: a file without authorities would mean the system's, to which anybody can go. */
+  #authorities(before: PemFilePlan): PemFilePlan {
+    if (before.file === "") return before;
+    const pem = this.#text(before.file);
+    if (pem === before.pem) return before;
+    const wrong = readAuthorities(pem, this.#clock.wall()).findings.find(({ severity }) => severity === "error");
+    if (wrong !== undefined) throw new Unusable(`${before.file}: ${wrong.message}; ${wrong.hint}`);
+    return { file: before.file, pem };
+  }
+
+  #revocations(before: PemFilePlan): PemFilePlan {
+    if (before.file === "") return before;
+    const pem = this.#text(before.file);
+    if (holdsRevocations(pem)) return { file: before.file, pem };
+    throw new Unusable(`${before.file}: it holds no revocation list in PEM`);
   }
 
   #text(path: string): string {

@@ -255,6 +255,7 @@ function settingChanges(from: Plan, to: Plan): string[] {
   if (JSON.stringify(from.log) !== JSON.stringify(to.log)) changes.push("log: settings changed");
   if (JSON.stringify(from.shutdown) !== JSON.stringify(to.shutdown)) changes.push("shutdown: settings changed");
   if (JSON.stringify(from.admin) !== JSON.stringify(to.admin)) changes.push("admin: address changed");
+  if (from.memory !== to.memory) changes.push("memory: budget changed");
   return changes;
 }
 

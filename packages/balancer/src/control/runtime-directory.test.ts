@@ -1,5 +1,15 @@
 import { afterAll, expect, test } from "bun:test";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
@@ -38,6 +48,22 @@ test("running programs are found, youngest first, dead ones and strangers are no
   young?.hush();
   expect(runningPrograms([base]).map(({ started }) => started)).toEqual([1]);
   for (const each of [old, young, silent]) each?.remove();
+});
+
+test("directories that another could have made, or can write to, are none", () => {
+  const [linked, open, file] = ["Linked", "OpenAl", "AFilee"].map((end) =>
+    join(base, `plimsoll-${process.pid}-${end}`),
+  );
+  const own = makeRuntimeDirectory(base, process.pid);
+  own.tell({ pid: process.pid, version: "1", started: 1, admin: "" });
+  symlinkSync(dirname(own.table), linked!);
+  mkdirSync(open!, { mode: 0o755 });
+  chmodSync(open!, 0o755);
+  writeFileSync(join(open!, "running.json"), JSON.stringify({ pid: process.pid, version: "1", started: 9, admin: "" }));
+  writeFileSync(file!, "");
+  expect(runningPrograms([base]).map(({ directory }) => directory)).toEqual([dirname(own.table)]);
+  for (const each of [linked, open, file]) rmSync(each!, { recursive: true });
+  own.remove();
 });
 
 test("what a killed program left is swept by the next start, and nothing else", () => {

@@ -4,6 +4,7 @@
 import {
   accessSync,
   constants,
+  lstatSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -125,13 +126,21 @@ function sweep(base: string): void {
   }
 }
 
+/** Those of this user. In a folder that all may write to anybody can make one of that name, and have signals sent where he likes. */
 function directories(base: string): { path: string; pid: number }[] {
   const found: { path: string; pid: number }[] = [];
   for (const name of readdirSync(base)) {
     const pid = /^plimsoll-(\d{1,10})-[A-Za-z0-9]{6}$/.exec(name)?.[1];
-    if (pid !== undefined) found.push({ path: join(base, name), pid: Number(pid) });
+    const path = join(base, name);
+    if (pid !== undefined && isOurs(path)) found.push({ path, pid: Number(pid) });
   }
   return found;
+}
+
+/** Whether it is a directory, made by this user, that nobody else may write to or look into. */
+function isOurs(path: string): boolean {
+  const seen = lstatSync(path, { throwIfNoEntry: false });
+  return seen?.isDirectory() === true && seen.uid === process.getuid?.() && (seen.mode & 0o077) === 0;
 }
 
 /** Whether a process with this id exists, ours or not. */

@@ -72,6 +72,14 @@ describe("what a program took over", () => {
     for (const fd of set?.fds ?? []) expect(inspectListening(fd)).toMatchObject({ port: set?.port });
   });
 
+  test("one that was found by its name is found so by whoever takes over next, whatever its address", () => {
+    const old = given("web", 1, -1, false);
+    const [set] = opened(sockets(1, old), listener("web", 4711));
+    expect(set).toMatchObject({ named: true, port: old[0]!.port });
+    const [fresh] = opened(sockets(1, given("web", 1)), listener("web", 0));
+    expect(fresh?.named).toBe(false);
+  });
+
   test("by address when the listener has another name now; what nobody wants is closed and told", () => {
     const [old, left] = [given("before", 1), given("gone", 1)];
     const { port } = old[0]!;

@@ -15,6 +15,8 @@ export interface SocketSet extends SocketOffer {
   readonly fds: readonly number[];
   /** Whether each is a queue of its own (SO_REUSEPORT); otherwise all are one. */
   readonly shared: boolean;
+  /** Whether it was found by its listener's name, wherever it is; so will whoever takes over from us. */
+  readonly named: boolean;
   /** For datagrams: a port of its own kind, which may have the number of another. */
   readonly datagram: boolean;
 }
@@ -143,6 +145,7 @@ export class ListeningSockets {
         port: real,
         fds,
         shared: first?.shared ?? true,
+        named: first !== undefined && first.asked < 0 && first.listener === listener.name,
         datagram,
       };
     } catch (error) {

@@ -250,7 +250,8 @@ class RunningSupervisor implements Supervisor {
       timers: systemTimers,
       log,
       gather: () => gather(this.#parts(), this.#running.engine, this.#directory.table, this.#discovery.answers),
-      alone: (work) => this.#running.alone(work),
+      alone: (work) => this.#running.alone(() => (this.#stopping ? Promise.resolve() : work())),
+      stopping: () => this.#stopping,
       yieldTo: (successor) => this.#yieldTo(successor),
     });
   }

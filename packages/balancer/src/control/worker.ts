@@ -148,7 +148,7 @@ class Worker {
     const transport = createBunTransport({ onDescriptors: (use) => descriptors.changed(use) });
     const engine = this.#createEngine({
       transport,
-      datagrams: createDatagramTransport(),
+      datagrams: createDatagramTransport(transport.descriptors),
       clock: systemClock,
       random: systemRandom,
       wheel,

@@ -26,7 +26,7 @@ import {
   upgrade,
 } from "./bun-tls.ts";
 import { startConnect } from "./connecting-socket.ts";
-import { DescriptorGate, type DescriptorUse } from "./descriptor-gate.ts";
+import { type DescriptorAccount, DescriptorGate, type DescriptorUse } from "./descriptor-gate.ts";
 import { closeFd, connectionsWait, duplicate, errno, errnoName, systemError } from "./libc.ts";
 import { Lingering } from "./lingering.ts";
 import { listeningPort, openListeningSocket, removeSocketFile } from "./listening-socket.ts";
@@ -46,6 +46,7 @@ export interface BunTransportOptions {
 export interface BunTransport extends Transport {
   /** Stops accepting on all listeners, or goes on. Meanwhile the kernel queues new clients; open connections are not touched. */
   hold(held: boolean): void;
+  readonly descriptors: DescriptorAccount;
 }
 
 /** Makes the transport of one process. */
@@ -76,6 +77,7 @@ export function createBunTransport(options: BunTransportOptions = {}): BunTransp
 
   return {
     hold: (held) => gate.hold(held),
+    descriptors: gate,
 
     listen(listenOptions, accept): Listener {
       return listen(host, gate, lingering, listenOptions, accept);

@@ -1,6 +1,7 @@
 // Datagrams: sockets that are bound and hear from everybody, and sockets that are connected and hear from one. Bun reads (many
 // datagrams with one system call); what is sent goes to libc at once, with the address encoded beforehand: Bun's own `send`
 // would read it from text each time. Nothing is kept that the kernel has no room for: a datagram may always be lost.
+import type { DescriptorAccount } from "./descriptor-gate.ts";
 import { closeFd, duplicate, errno, errnoName, libc, linux, systemError } from "./libc.ts";
 import { listeningPort, openDatagramSocket } from "./listening-socket.ts";
 import { addressText, encodeAddress, type KernelAddress, plainAddress } from "./socket-address.ts";
@@ -84,7 +85,9 @@ function read(fd: number, events: ReaderEvents, onFailure: (error: unknown) => v
   };
 }
 
+/** `descriptors`: where each socket to an endpoint is counted. */
 export function createDatagramTransport(
+  descriptors: DescriptorAccount | null = null,
   onDefect: (error: unknown) => void = (error) => console.error("plimsoll: a datagram handler failed:", error),
 ): DatagramTransport {
   return {
@@ -116,7 +119,7 @@ export function createDatagramTransport(
 
     connect(address, handler) {
       const encoded = encodeAddress(address);
-      if (typeof encoded === "string") return null;
+      if (typeof encoded === "string" || descriptors?.isFull === true) return null;
       const fd = libc.socket(encoded.family, linux.SOCK_DGRAM | linux.SOCK_NONBLOCK | linux.SOCK_CLOEXEC, 0);
       if (fd < 0) return null;
       if (libc.connect(fd, encoded.bytes, encoded.bytes.length) < 0) {
@@ -124,6 +127,11 @@ export function createDatagramTransport(
         return null;
       }
       let over = false;
+      descriptors?.taken(false);
+      const end = (): void => {
+        over = true;
+        descriptors?.freed(false);
+      };
       const stop = read(
         fd,
         {
@@ -136,20 +144,27 @@ export function createDatagramTransport(
             }
           },
           error(error) {
-            if (!over) handler.onRefused(error.code ?? error.message);
+            // "Fragmentation needed" is about one datagram and the way to the endpoint.
+            if (!over && error.code !== "EMSGSIZE") handler.onRefused(error.code ?? error.message);
           },
         },
         (error) => {
           if (over) return;
-          over = true;
+          end();
           handler.onRefused(String(error));
         },
       );
       return {
-        send: (bytes) => !over && libc.send(fd, bytes, bytes.length, sendFlags) === bytes.length,
+        send(bytes) {
+          if (over) return false;
+          if (libc.send(fd, bytes, bytes.length, sendFlags) === bytes.length) return true;
+          // This call was told what became of an earlier datagram, so whoever reads will not be. Not from inside our caller's call.
+          if (errnoName(errno()) === "ECONNREFUSED") queueMicrotask(() => over || handler.onRefused("ECONNREFUSED"));
+          return false;
+        },
         close() {
           if (over) return;
-          over = true;
+          end();
           stop();
         },
       };

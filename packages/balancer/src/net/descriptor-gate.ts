@@ -26,6 +26,9 @@ export interface DescriptorUse {
   readonly room: number;
 }
 
+/** Whoever takes descriptors for something else than connections asks here, so that accepting pauses in time. */
+export type DescriptorAccount = Pick<DescriptorGate, "isFull" | "taken" | "freed">;
+
 export class DescriptorGate {
   #open = 0;
   /** Those of them that were accepted. */

@@ -16,7 +16,9 @@ export interface TlsContextOptions {
   readonly ciphers: string;
   /** Groups in order, joined by ":"; "" = the runtime's. */
   readonly groups: string;
-  /** Authorities that the other side's certificate is verified by; "" = the system's. */
+  /** Whether it accepts connections or makes them. */
+  readonly side: "accept" | "connect";
+  /** Authorities that the other side's certificate is verified by; "" = the system's. An accepting side that asks for certificates must name some. */
   readonly ca: string;
   /** Revocation lists; "" = none. */
   readonly crl: string;
@@ -32,6 +34,8 @@ export function tlsContext(options: TlsContextOptions): TlsContext {
   const key = new Bun.CryptoHasher("sha256").update(JSON.stringify(options)).digest("base64");
   const known = made.get(key)?.deref();
   if (known !== undefined) return known;
+  if (options.side === "accept" && options.clientCertificates !== "off" && options.ca === "")
+    throw new Error("certificates of clients are asked for, and no authority is named that issues them");
   const { certificates, minVersion, maxVersion, ciphers, groups, ca, crl, clientCertificates } = options;
   const { context } = createSecureContext({
     ...(certificates.length === 0
@@ -43,7 +47,8 @@ export function tlsContext(options: TlsContextOptions): TlsContext {
     // The accepting side's order of suites counts.
     secureOptions: constants.SSL_OP_CIPHER_SERVER_PREFERENCE,
     ...(groups === "" ? {} : { ecdhCurve: groups }),
-    ...systemUnless(ca),
+    // Whoever asks for no certificates needs nobody to verify them by; the system's are more than a hundred.
+    ...(options.side === "accept" && ca === "" ? {} : systemUnless(ca)),
     ...(crl === "" ? {} : { crl }),
     // Bun's own: a context must know that it will ask (1.4.5 throws otherwise), and `rejectUnauthorized` means no more here
     // than that a handshake without any certificate fails, with the alert that says so.

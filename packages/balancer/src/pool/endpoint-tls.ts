@@ -17,6 +17,7 @@ export function endpointTls(
   const verifyName = serverName === "" ? own : serverName;
   return {
     context: tlsContext({
+      side: "connect",
       certificates: client === null ? [] : [{ cert: client.cert, key: client.key }],
       minVersion: "1.2",
       maxVersion: "1.3",

@@ -16,7 +16,8 @@ import { type OpenSession, refusals } from "./sessions.ts";
 /** Whether `connection` has to say for whom it is before its session begins, or may not have one at all. */
 export function arrivesProxied(state: ListenerState, connection: Connection): boolean {
   const { plan, tls, trusted } = state.current;
-  if (plan.proxyProtocol === "off") return false;
+  // Hands were shaken under the settings before a reload: nothing can stand in front any more.
+  if (plan.proxyProtocol === "off" || connection.tls !== null) return false;
   // Where TLS may stand behind a header, all begin in plain text, and those without one are encrypted from here.
   return (
     tls !== null || plan.proxyProtocol === "require" || (trusted !== null && trusted.contains(connection.remoteAddress))
@@ -150,7 +151,8 @@ export class Arrival implements ConnectionHandler, ListedSession {
       cells[state.cells + ListenerCell.open]!++;
       const session = admit(this.#context, state, connection, this.#open);
       if (session === null) return connection.handler;
-      if (this.#winding) session.wind();
+      // Told of the listener's end here, or its sockets were closed while it shook hands.
+      if (this.#winding || !state.sockets.some((socket) => socket.open)) session.wind();
       return session;
     });
   }

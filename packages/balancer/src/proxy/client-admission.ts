@@ -28,7 +28,8 @@ export function admit(
     return null;
   }
   const session = open(context, state, connection);
-  state.clients.enter(session, client);
+  // It may have been refused already; one that lives was just put at the head of the list.
+  if (state.first === session) state.clients.enter(session, client);
   return session;
 }
 

@@ -58,7 +58,7 @@ export interface Engine {
   listen(name: string, fd: number | undefined, address: Address): Listener;
   /** About every 25 ms: queues, states, budgets, the Date field. `now` is the clock's. */
   tick(now: number): void;
-  /** Connections open now. */
+  /** Connections open now, with those that still shake hands. */
   readonly open: number;
   /** Exchanges and tunnels under way. */
   readonly busy: number;
@@ -233,7 +233,7 @@ export function createEngine(options: EngineOptions): Engine {
     },
 
     get open() {
-      return count((state) => state.open);
+      return count((state) => state.open + state.shaking);
     },
 
     get busy() {

@@ -50,10 +50,12 @@ function certificatesByName(certificates: readonly CertificatePlan[]): Map<strin
   return byName;
 }
 
-function makeContext(options: Omit<TlsContextOptions, "certificates"> & { certificates: readonly CertificatePlan[] }) {
+function makeContext(
+  options: Omit<TlsContextOptions, "certificates" | "side"> & { certificates: readonly CertificatePlan[] },
+) {
   const certificates = options.certificates.map(({ cert, key }) => ({ cert, key }));
   try {
-    return tlsContext({ ...options, certificates });
+    return tlsContext({ side: "accept", ...options, certificates });
   } catch (error) {
     const which = options.certificates.map(({ certFile }) => certFile).join(", ");
     const why = error instanceof Error ? error.message : String(error);

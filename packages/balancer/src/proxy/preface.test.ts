@@ -92,6 +92,31 @@ describe("the first bytes to an endpoint say who the client is", () => {
     });
   });
 
+  test("a name in a client's certificate is the same name at the endpoint", () => {
+    const stage = staged({ proxyProtocol: "v2" });
+    stage.network.client("203.0.113.5");
+    const client = stage.network.accepted[0] as MemoryConnection;
+    for (const [subject, name] of [
+      ["CN=jane", "jane"],
+      // Not "admin", which its lowest bytes would say.
+      ["O=x\nCN=\u0161dmin", "\u0161dmin"],
+      ["CN=Doe\\, John", "Doe, John"],
+    ] as const) {
+      client.tls = {
+        version: "TLSv1.3",
+        cipher: "x",
+        alpn: "",
+        serverName: "",
+        resumed: false,
+        peer: { subject } as never,
+      };
+      const bytes = proxyHeaderFor(client);
+      const header = new ProxyHeader();
+      expect(parseProxyHeader(bytes, 0, bytes.length, header)).toBe(bytes.length);
+      expect(Buffer.from(header.tls?.commonName ?? "", "latin1").toString("utf8")).toBe(name);
+    }
+  });
+
   test("nothing where it is off", () => {
     const stage = staged({});
     stage.network.client().send(get);

@@ -100,7 +100,9 @@ const nothing: Known = { alpn: "", authority: "", tls: null };
 
 function extrasOf({ alpn, serverName, version, cipher, peer }: TlsFacts): Known {
   const certificate = peer !== null;
-  const commonName = /^CN=(.*)$/m.exec(peer?.subject ?? "")?.[1] ?? "";
+  // Bytes of UTF-8, one character each as everywhere in wire/ (PROXY protocol §2.2.6), without the backslashes of the text form.
+  const named = /^CN=(.*)$/m.exec(peer?.subject ?? "")?.[1] ?? "";
+  const commonName = Buffer.from(named.replaceAll(/\\(.)/g, "$1"), "utf8").toString("latin1");
   // An invalid certificate would not have got this far.
   const shown = { certificate, verified: certificate, commonName };
   const tls = { spoken: true, version, cipher, ...shown, signatureAlgorithm: "", keyAlgorithm: "" };

@@ -122,13 +122,29 @@ const listenerSettings = [
   ["limits", "fieldBytes"],
   ["limits", "fields"],
   ["limits", "requestsPerConnection"],
+  ["limits", "minBodyRate"],
+  ["limits", "minReadRate"],
+  ["redirect"],
   ["readyPath"],
   ["underscores"],
   ["errorPages"],
 ] as const;
 
+/** Settings of a listener that are about connections. */
+const connectionSettings = [
+  ["timeouts", "proxyHeader"],
+  ["limits", "maxConnections"],
+  ["limits", "connectionsPerClient"],
+] as const;
+
 function checkListener({ protocol, tls }: ListenerConfig, path: Path, isWritten: Written): Finding[] {
   const findings: Finding[] = [];
+  for (const keys of protocol === "udp" ? connectionSettings : []) {
+    const at = [...path, ...keys];
+    if (!isWritten(at)) continue;
+    const hint = `remove ${keys[1]}; udp.maxFlows bounds what there is at a time`;
+    findings.push(error(at, `"${keys[1]}" is about connections, and protocol: udp has none`, hint));
+  }
   for (const keys of listenerSettings) {
     const at = [...path, ...keys];
     if (!isWritten(at)) continue;

@@ -100,13 +100,16 @@ async function order({ plan, names, accountKey, solver, poll, signal }: ObtainOp
   const ordered = await client.createOrder({ identifiers: names.map((value) => ({ type: "dns", value })) });
   for (const authorization of await client.getAuthorizations(ordered)) {
     if (signal.aborted) throw new Error("the program is stopping");
-    await prove(client, authorization, plan.challenge, solver);
+    await prove(client, authorization, plan.challenge, solver, signal);
   }
   const [key, request] = await acme.crypto.createCsr(
     { altNames: [...names] },
     await acme.crypto.createPrivateEcdsaKey("P-256"),
   );
-  const cert = await client.getCertificate(await client.finalizeOrder(ordered, request));
+  const cert = await unlessAborted(
+    client.finalizeOrder(ordered, request).then((finalized) => client.getCertificate(finalized)),
+    signal,
+  );
   return { cert, key: key.toString() };
 }
 
@@ -115,6 +118,7 @@ async function prove(
   authorization: Acme.Authorization,
   kind: Challenge["kind"],
   solver: Solver,
+  signal: AbortSignal,
 ): Promise<void> {
   // Proved not long ago, and still believed (RFC 8555 §7.1.4).
   if (authorization.status === "valid") return;
@@ -135,12 +139,21 @@ async function prove(
   try {
     await solver.present(challenge);
     await client.completeChallenge(offered);
-    await client.waitForValidStatus(offered);
+    await unlessAborted(client.waitForValidStatus(offered), signal);
   } catch (error) {
     throw new Error(`${name}: ${oneLine(error)}`);
   } finally {
     await solver.cleanup(challenge);
   }
+}
+
+/** The library takes a request that was aborted for one more look in vain, and goes on looking for minutes. */
+export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const end = (): void => reject(new Error("the program is stopping"));
+  if (signal.aborted) end();
+  else signal.addEventListener("abort", end, { once: true });
+  return Promise.race([promise, work]).finally(() => signal.removeEventListener("abort", end));
 }
 
 /** What the authority says is for our log, whatever bytes it consists of. */

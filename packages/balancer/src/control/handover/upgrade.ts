@@ -2,7 +2,7 @@
 // reason where it cannot be.
 import type { Timers } from "../../net/clock.ts";
 import type { Log } from "../../observe/log.ts";
-import type { RuntimeDirectory } from "../runtime-directory.ts";
+import type { RuntimeDirectory, UpgradeOrder } from "../runtime-directory.ts";
 import type { InheritedSocket, ListeningSockets } from "../sockets.ts";
 import type { AdminDoor } from "../admin-door.ts";
 import type { Carried, ToSuccessor } from "./messages.ts";
@@ -30,6 +30,8 @@ export interface UpgradesNeeds {
   gather(): Carried;
   /** Does something while no other change is made; false when the program stops. */
   alone(work: () => Promise<void>): Promise<boolean>;
+  /** Whether this program was told to stop. */
+  stopping(): boolean;
   /** The other one serves. */
   yieldTo(successor: Successor): void;
 }
@@ -48,6 +50,8 @@ export class Upgrades {
 
   /** Starts the new program and gives it everything, or says why not. */
   async run(why: string): Promise<UpgradeResult> {
+    // First: an order that was left for an upgrade which is refused must not count for a later one.
+    const order = this.#needs.directory.takeOrder();
     const refusal = this.#refusal();
     if (refusal !== "") {
       this.#needs.log.event("warn", "upgrade.refused", refusal);
@@ -58,7 +62,7 @@ export class Upgrades {
     let result: UpgradeResult = { ok: false, refused: true, problem: "the program is stopping" };
     try {
       await alone(async () => {
-        result = await this.#attempt(why);
+        result = await this.#attempt(why, order);
       });
     } finally {
       this.#underWay = false;
@@ -83,16 +87,16 @@ export class Upgrades {
   #refusal(): string {
     const { again } = this.#needs;
     if ("refusal" in again) return again.refusal;
+    if (this.#needs.stopping()) return "the program is stopping";
     if (this.#underWay) return "an upgrade is under way";
     if (process.pid === 1)
       return "this program is process 1 of its container, which ends with it; start a container of the new version instead";
     return "";
   }
 
-  async #attempt(why: string): Promise<UpgradeResult> {
+  async #attempt(why: string, order: UpgradeOrder | null): Promise<UpgradeResult> {
     const { again, directory, sockets, admin, timers, log, version } = this.#needs;
     if ("refusal" in again) return { ok: false, refused: true, problem: again.refusal };
-    const order = directory.takeOrder();
     const command = again.command(order?.binary ?? null);
     log.event("info", "upgrade.begun", `${why}: starting ${command.join(" ")}`);
     const succession = new Succession({
@@ -115,8 +119,8 @@ export class Upgrades {
 }
 
 function handedOver(sockets: ListeningSockets): InheritedSocket[] {
-  return sockets.all.flatMap(({ key, listener, host, port, fds, shared }) =>
-    fds.map((fd) => ({ listener, host, asked: askedPort(key), port, shared, fd })),
+  return sockets.all.flatMap(({ key, listener, host, port, fds, shared, named }) =>
+    fds.map((fd) => ({ listener, host, asked: named ? -1 : askedPort(key), port, shared, fd })),
   );
 }
 

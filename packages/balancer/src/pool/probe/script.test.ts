@@ -260,6 +260,14 @@ describe("smtp", () => {
     expect(asked.heard).toBe("EHLO plimsoll.invalid\r\nQUIT\r\n");
   });
 
+  test("that says no more than its codes is ready, too", async () => {
+    const { seen } = await ask("smtp", (heard, say) => {
+      if (heard === "") say("220\r\n");
+      if (heard === "EHLO plimsoll.invalid\r\n") say("250\r\n");
+    });
+    expect(seen.ok).toBe(true);
+  });
+
   test("that is closed for now is not ready", async () => {
     const { seen } = await ask("smtp", (heard, say) => heard === "" && say("421 too busy\r\n"));
     expect(seen).toMatchObject({ ok: false });

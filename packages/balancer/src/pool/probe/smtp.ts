@@ -2,9 +2,9 @@
 import type { Probe, ProbeNetwork } from "./probe.ts";
 import { matches, scriptedProbe, send } from "./script.ts";
 
-/** Whole answers: the last line has a space after its code (§4.2.1). */
-const greeting = /^(?:220-[^\n]*\n)*220(?: [^\n]*)?\n/;
-const welcome = /^(?:250-[^\n]*\n)*250(?: [^\n]*)?\n/;
+/** Whole answers: the last line has a space after its code, or nothing (§4.2.1). */
+const greeting = /^(?:220-[^\n]*\n)*220(?: [^\n]*)?\r?\n/;
+const welcome = /^(?:250-[^\n]*\n)*250(?: [^\n]*)?\r?\n/;
 const other = (code: string): RegExp => new RegExp(`^(?!${code})[0-9]{3}`);
 
 export function smtpProbe(network: ProbeNetwork): Probe {

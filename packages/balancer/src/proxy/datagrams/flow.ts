@@ -143,11 +143,11 @@ export class Flow implements DatagramHandler, ListedSession, Occupant {
     if (complete || (this.#winding && this.idle)) this.end("", "");
   }
 
-  onRefused(_cause: string): void {
+  onRefused(cause: string): void {
     if (this.#over) return;
     const { endpoint } = this;
     endpoint.count(EndpointCell.failures);
-    endpoint.connectFailed(this.#context.clock.wall(), true);
+    endpoint.connectFailed(this.#context.clock.wall(), cause === "ECONNREFUSED");
     this.end("connect-refused", "endpoint");
   }
 

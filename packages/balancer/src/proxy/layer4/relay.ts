@@ -95,7 +95,8 @@ export class Relay implements Occupant, TunnelEvents {
   lost(end: TunnelEnd, reason: CloseReason): void {
     if (this.#over) return;
     const other = end.other as TunnelEnd;
-    if (reason === "closed") {
+    // An endpoint that has ended has said all: what became of its connection since cuts nothing of that.
+    if (reason === "closed" || (end === this.upstream && end.ended)) {
       if (other.outbox.blocked) {
         other.owesEnd = true;
         return;

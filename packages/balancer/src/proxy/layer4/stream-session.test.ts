@@ -176,6 +176,19 @@ describe("ends", () => {
     expect(set.endpointCell("failures")).toBe(1);
   });
 
+  test("what an endpoint said before its end arrives whole, whatever becomes of its connection after that", () => {
+    const set = stage();
+    const client = set.asking("get");
+    set.origin().send("everything");
+    set.origin().end();
+    client.send("more");
+    // A reset would take from the client what the kernel still holds for it.
+    set.origin().reset();
+    expect(client.text).toBe("everything");
+    expect([client.wasReset, client.ended]).toEqual([false, true]);
+    expect(set.endpointCell("resets")).toBe(0);
+  });
+
   test("silence both ways for longer than tunnelIdle ends it; a byte either way is none", () => {
     const set = stage(1, { timeouts: { ...poolPlan().timeouts, tunnelIdle: 10_000 } });
     const client = set.asking("x");
@@ -428,6 +441,21 @@ describe("the PROXY protocol", () => {
     set.origin().end();
     expect(set.records[0]).toMatchObject({ client: "10.1.2.3", route: "inner", bytesIn: 5 });
   });
+});
+
+test("a connection that is refused at once does not count for its client", () => {
+  const { limits } = listenerPlan();
+  const set = stage(
+    1,
+    { limits: { ...poolPlan().limits, inFlight: 1, queue: 0 } },
+    { limits: { ...limits, connectionsPerClient: 2 } },
+  );
+  const first = set.asking("x");
+  for (let i = 0; i < 5; i++) expect(set.asking("y").wasReset).toBe(true);
+  first.end();
+  set.origin().end();
+  set.advance(100);
+  expect(set.asking("z").wasReset).toBe(false);
 });
 
 test("connections over maxConnections are refused at once", () => {
