@@ -45,7 +45,7 @@ export interface TlsAcceptor {
   readonly handshakes: Handshakes<BunConnection>;
 }
 
-/** Ends handshakes that take too long. One for each listener. */
+/** Ends handshakes that take too long. One for each listener, or for each length of time. */
 export function pendingHandshakes(): Handshakes<BunConnection> {
   return new Handshakes((connection) => {
     const { shaking } = connection;

@@ -60,9 +60,16 @@ export function createBunTransport(options: BunTransportOptions = {}): BunTransp
     linger: (connection) => lingering.add(connection),
     lingered: (connection) => lingering.delete(connection),
     defect: onDefect,
-    upgrade: (connection, tls, ahead, accept) => upgrade(connection, host, { tls, accept, handshakes }, ahead),
+    upgrade: (connection, tls, ahead, accept) =>
+      upgrade(connection, host, { tls, accept, handshakes: handshakesOf(tls.handshakeTimeout) }, ahead),
   };
-  const handshakes = pendingHandshakes();
+  // In order of their begin, and so of their end only where all have the same time.
+  const byTimeout = new Map<number, ReturnType<typeof pendingHandshakes>>();
+  const handshakesOf = (timeout: number): ReturnType<typeof pendingHandshakes> => {
+    const known = byTimeout.get(timeout) ?? pendingHandshakes();
+    byTimeout.set(timeout, known);
+    return known;
+  };
   const connectEvents = {
     ...socketEvents,
     open(socket: RawSocket): void {

@@ -12,6 +12,7 @@ import { type AccessSink, blankAccessRecord } from "../observe/access-record.ts"
 import { ListenerCell, type SharedTable, WorkerCell } from "../observe/table.ts";
 import { commitPools, type PoolContext } from "../pool/assemble.ts";
 import { spreadClosing } from "../pool/drain.ts";
+import type { Occupant } from "../pool/occupants.ts";
 import type { Pool } from "../pool/pool.ts";
 import { admit } from "./client-admission.ts";
 import { Arrival, arrivesProxied } from "./arrival.ts";
@@ -73,6 +74,14 @@ export interface Engine {
   stop(window: number, replaced?: boolean): Promise<void>;
 }
 
+interface Stopping {
+  /** When what is left is cut; the clock's ms. */
+  readonly at: number;
+  readonly over: PromiseWithResolvers<void>;
+  /** Tunnels that were asked to end. */
+  readonly asked: Set<Occupant>;
+}
+
 export function createEngine(options: EngineOptions): Engine {
   const { table, row, clock, wheel } = options;
   const handshakeFailed = options.handshakeFailed ?? (() => undefined);
@@ -99,7 +108,7 @@ export function createEngine(options: EngineOptions): Engine {
   const flowTables = new Set<FlowTable>();
   let removed: readonly Pool[] = [];
   let snapshot: Snapshot | null = null;
-  let stopping: { readonly at: number; readonly over: PromiseWithResolvers<void> } | null = null;
+  let stopping: Stopping | null = null;
   seedRequestIds(options.random);
   updateDate(clock.wall());
 
@@ -174,6 +183,16 @@ export function createEngine(options: EngineOptions): Engine {
     return table;
   }
 
+  /** Asks tunnels to end, spread over what is left: those there are, and later what became one meanwhile. */
+  function askToEnd({ at, asked }: Stopping, now: number): void {
+    const tunnels = [...leaving]
+      .flatMap((state) => sessionsOf(state).flatMap((session) => session.passage ?? []))
+      .filter((one) => !asked.has(one));
+    if (tunnels.length === 0) return;
+    for (const one of tunnels) asked.add(one);
+    spreadClosing(tunnels, at - now, options.random);
+  }
+
   function count(of: (state: ListenerState) => number): number {
     let total = 0;
     for (const state of listeners.values()) total += of(state);
@@ -224,6 +243,7 @@ export function createEngine(options: EngineOptions): Engine {
       for (const state of leaving) if (over(state, late)) leaving.delete(state);
       if (stopping === null) return;
       if (late) for (const state of leaving) for (const session of sessionsOf(state)) session.cut();
+      else askToEnd(stopping, now);
       if (leaving.size === 0) {
         // Nobody will ask for them again, and an endpoint that drains waits for them.
         for (const pool of snapshot?.pools.values() ?? []) pool.retire();
@@ -258,13 +278,12 @@ export function createEngine(options: EngineOptions): Engine {
       // Told again, by an impatient operator: it ends for both who wait, and the earlier end counts.
       const { at = Infinity, over = Promise.withResolvers<void>() } = stopping ?? {};
       const now = clock.now();
-      stopping = { at: Math.min(at, now + window), over };
+      stopping = { at: Math.min(at, now + window), over, asked: new Set() };
       for (const [name, state] of listeners) {
         state.replaced = replaced;
         leave(name, state);
       }
-      const tunnels = [...leaving].flatMap((state) => sessionsOf(state).flatMap((session) => session.passage ?? []));
-      spreadClosing(tunnels, stopping.at - now, options.random);
+      askToEnd(stopping, now);
       return over.promise;
     },
   };

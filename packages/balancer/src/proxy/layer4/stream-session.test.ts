@@ -401,6 +401,20 @@ describe("leaving", () => {
     expect(set.records.map(({ fault }) => fault).sort()).toEqual(["", "draining"]);
   });
 
+  test("a connection that is still dialing when a stop begins is ended in order, too", async () => {
+    const set = stage(1);
+    set.network.welcome = () => "silent";
+    const client = set.asking("x");
+    const over = set.engine.stop(10_000);
+    set.advance(500);
+    set.network.connects[0]!.open();
+    set.advance(9_400);
+    expect([client.ended, client.wasReset]).toEqual([true, false]);
+    set.advance(3_000);
+    await over;
+    expect(set.records.map(({ fault }) => fault)).toEqual([""]);
+  });
+
   test("a reload lets connections be, also of a route that is gone", () => {
     const set = stage(1);
     const client = set.asking("x");
