@@ -34,8 +34,6 @@ export function tlsContext(options: TlsContextOptions): TlsContext {
   const key = new Bun.CryptoHasher("sha256").update(JSON.stringify(options)).digest("base64");
   const known = made.get(key)?.deref();
   if (known !== undefined) return known;
-  if (options.side === "accept" && options.clientCertificates !== "off" && options.ca === "")
-    throw new Error("certificates of clients are asked for, and no authority is named that issues them");
   const { certificates, minVersion, maxVersion, ciphers, groups, ca, crl, clientCertificates } = options;
   const { context } = createSecureContext({
     ...(certificates.length === 0

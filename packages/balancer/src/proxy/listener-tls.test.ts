@@ -86,3 +86,12 @@ test("a subject is one line of printable ASCII, whatever stands in it", async ()
   expect(certificateLines({ ...facts, peer: hostile as unknown as X509Certificate }).split("\r\n").length).toBe(4);
   expect(certificateLines(null)).toBe("");
 });
+
+test("clients are never verified by the system's authorities: without some of its own a listener is not made", async () => {
+  const certificates = [await certificate(["a.test"])];
+  const ca = { file: "ca.pem", pem: authority.cert };
+  for (const clientCertificates of ["optional", "required"] as const) {
+    expect(() => foldTls(plan(certificates, { clientCertificates }))).toThrow("no authority is named");
+    expect(foldTls(plan(certificates, { clientCertificates, ca }))).not.toBeNull();
+  }
+});

@@ -53,6 +53,9 @@ function certificatesByName(certificates: readonly CertificatePlan[]): Map<strin
 function makeContext(
   options: Omit<TlsContextOptions, "certificates" | "side"> & { certificates: readonly CertificatePlan[] },
 ) {
+  // The system's authorities would vouch for whoever has bought a certificate anywhere.
+  if (options.clientCertificates !== "off" && options.ca === "")
+    throw new Error("certificates of clients are asked for, and no authority is named that issues them");
   const certificates = options.certificates.map(({ cert, key }) => ({ cert, key }));
   try {
     return tlsContext({ side: "accept", ...options, certificates });

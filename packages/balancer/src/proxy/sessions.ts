@@ -5,6 +5,7 @@ import { ListenerCell } from "../observe/table.ts";
 import { ClientSession } from "./client-session.ts";
 import { countFault, type EngineContext } from "./engine-context.ts";
 import type { ListedSession, ListenerState } from "./listener-state.ts";
+import { logConnection } from "./layer4/books.ts";
 import { StreamSession } from "./layer4/stream-session.ts";
 import type { ListenerProtocol } from "./plan.ts";
 
@@ -36,6 +37,13 @@ const resetIt: RefuseConnection = (context, state, connection, code) => {
   countFault(context, code);
   cells[state.cells + ListenerCell.refused]!++;
   cells[state.cells + ListenerCell.open]!--;
+  if (context.log !== null) {
+    const now = context.clock.now();
+    const { protocol } = state.current.plan;
+    const nothing = { name: "", route: null, dial: null, firstByteAt: 0, bytesIn: 0, bytesOut: 0, ended: "" };
+    const booked = { ...nothing, startedAt: now, protocol, source: connection.remoteAddress, fault: code };
+    logConnection(context, booked, state.name);
+  }
   connection.reset();
 };
 

@@ -444,6 +444,15 @@ describe("the PROXY protocol", () => {
     }
   });
 
+  test("who is refused for a header has a line in the log", () => {
+    const set = stage(1, {}, { proxyProtocol: "require", trustedProxies: ["192.0.2.0/24"] });
+    expect(set.asking("no header at all, but long enough").wasReset).toBe(true);
+    expect(set.records).toMatchObject([
+      { fault: "proxy-header-missing", client: "192.0.2.7", protocol: "tcp", bytesIn: 0 },
+    ]);
+    expect(set.listenerCell("refused")).toBe(1);
+  });
+
   test("the client that a trusted proxy names is the client for routes and in the log", () => {
     const inner = routePlan({ name: "inner", match: { ...routePlan().match, sources: ["10.0.0.0/8"] } });
     const set = stage(1, {}, { proxyProtocol: "require", trustedProxies: ["192.0.2.0/24"], routes: [inner] });
