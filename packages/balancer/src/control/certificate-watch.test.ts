@@ -90,8 +90,18 @@ test("a new pair is taken once it looks the same twice", async () => {
   expect(applied.length).toBe(1);
 });
 
+test("a pair that was replaced while the program started is taken", async () => {
+  const { files, running, events, look } = stage();
+  files.set("a.crt", second.cert);
+  files.set("a.key", second.key);
+  await look(2);
+  expect(running.plan.listeners[0]!.tls!.certificates[0]!.cert).toBe(second.cert);
+  expect(events.length).toBe(1);
+});
+
 test("what cannot be used is refused once, and mended later", async () => {
   const { files, running, events, applied, look } = stage();
+  await look(2);
   files.set("a.key", other.key);
   await look(5);
   expect(events.length).toBe(1);
@@ -115,6 +125,7 @@ test("what cannot be used is refused once, and mended later", async () => {
 
 test("authorities of pools are watched, too", async () => {
   const { files, running, events, look } = stage();
+  await look(2);
   const another = await testAuthority("Another");
   files.set("ca.pem", another.cert);
   await look(2);
@@ -130,6 +141,7 @@ test("authorities and revocations that are emptied change nothing: nobody may co
     ["ca.crl", authority.cert],
   ] as const) {
     const { files, events, applied, look } = stage(withClients);
+    await look(2);
     files.set(file, empty);
     await look(5);
     expect([file, applied, events.length]).toEqual([file, [], 1]);

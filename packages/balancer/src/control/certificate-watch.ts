@@ -51,8 +51,8 @@ export class CertificateWatch {
     this.#look = needs.look ?? lookAt;
   }
 
+  /** What the files hold is compared at first: they were read with the configuration, and may have been replaced since. */
   start(): void {
-    this.#known = this.#see();
     this.#stop = this.#timers.every(interval, () => void this.look());
   }
 
@@ -91,6 +91,7 @@ export class CertificateWatch {
       log.event("error", "tls.certificate-refused", `${told} changed, and the old one stays: ${read.problem}`);
       return;
     }
+    if (JSON.stringify(read.plan) === JSON.stringify(running.plan)) return;
     // The plan as it is when its turn comes: a reload may have been first.
     const result = await running.change(() => {
       const again = this.#read(running.plan);
