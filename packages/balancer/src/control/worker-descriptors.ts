@@ -42,7 +42,7 @@ export class DescriptorWatch {
     this.#cells[this.#own + WorkerCell.shortSince] = this.#clock.wall();
     this.#cells[this.#own + WorkerCell.shortages]!++;
     const text =
-      `descriptors run out: ${open} connections are open of ${room}, half of which are for endpoints; new ones wait until ` +
+      `descriptors run out: ${open} connections are open of ${room}, part of which is for endpoints; new ones wait until ` +
       "some end. Raise `ulimit -n` (LimitNOFILE in a systemd unit), or lower limits.maxConnections";
     this.#tell("warn", "worker.descriptors-short", text);
   }

@@ -109,6 +109,21 @@ describe("the descriptor gate", () => {
   });
 });
 
+test("half is for clients while there are few, and all but some thousands where there are many", () => {
+  for (const [max, clients] of [
+    [64, 32],
+    [65, 32],
+    [8_192, 4_096],
+    [20_000, 15_904],
+  ] as const) {
+    const gate = new DescriptorGate(max);
+    for (let i = 1; i < clients; i++) gate.taken(true);
+    expect(gate.shouldPause).toBe(false);
+    gate.taken(true);
+    expect(gate.shouldPause).toBe(true);
+  }
+});
+
 test("doors that are held stay shut whatever descriptors there are, and open when both reasons are gone", () => {
   const gate = new DescriptorGate(16);
   const done: string[] = [];

@@ -17,6 +17,12 @@ export interface Door {
 // For what is not a connection: epoll, log files, configuration files while they are read, pipes to children.
 const reserve = 64;
 
+/**
+ * Most descriptors that are kept for connections to endpoints, whatever the limit. A client that rests has none, and of ten
+ * thousand that keep their connections open few ask in the same moment.
+ */
+const mostForEndpoints = 4_096;
+
 /** How it stands with the descriptors of connections. */
 export interface DescriptorUse {
   /** The doors are shut. */
@@ -146,7 +152,7 @@ export class DescriptorGate {
     this.#max = max;
     this.#pauseAt = Math.max(1, max - Math.ceil(max / 8));
     this.#resumeAt = Math.max(0, this.#pauseAt - Math.ceil(max / 32));
-    this.#mostClients = Math.max(1, Math.floor(max / 2));
+    this.#mostClients = Math.max(1, max - Math.min(Math.ceil(max / 2), mostForEndpoints));
     this.#resumeClients = Math.max(0, this.#mostClients - Math.ceil(max / 32));
   }
 }
