@@ -43,7 +43,7 @@ export function missingPrograms(names: Iterable<string>): readonly string[] {
 
 /** Installs Debian packages for the commands that are missing, if this is root on Debian and nobody forbade it. */
 export async function installPrograms(names: readonly string[]): Promise<void> {
-  const wanted = names.flatMap((name) => packages[name] ?? []);
+  const wanted = [...new Set(names.flatMap((name) => packages[name] ?? []))];
   if (wanted.length === 0) return;
   const how = `apt-get install ${wanted.join(" ")}`;
   if (process.env["PLIMSOLL_NO_INSTALL"]) return say(`not installed, as PLIMSOLL_NO_INSTALL asks: ${how}`);
