@@ -4,7 +4,7 @@
 export interface ProxyTls {
   /** The client spoke TLS to the proxy. */
   readonly spoken: boolean;
-  /** The client showed a certificate on this connection, or in this session. */
+  /** The client showed a certificate on this connection, or when the session was made. */
   readonly certificate: boolean;
   /** It showed one and it was found valid. */
   readonly verified: boolean;
