@@ -13,21 +13,10 @@ import { readiness } from "../../../packages/balancer/src/pool/fixtures.ts";
 import type { ProbeName, ReadinessPlan } from "../../../packages/balancer/src/pool/plan.ts";
 import { makeProbes } from "../../../packages/balancer/src/pool/probe/table.ts";
 import { cleanUp, folder, later, run, type Running, until } from "../control/running.ts";
+import { client, type Said } from "./clients.ts";
 import { startPostgres, startRedis } from "./servers.ts";
 
 afterEach(cleanUp);
-
-interface Said {
-  readonly code: number;
-  readonly text: string;
-}
-
-async function client(argv: readonly string[]): Promise<Said> {
-  const program = await startProgram(argv);
-  const { code } = await program.ended;
-  await program.kill();
-  return { code, text: program.output };
-}
 
 const psql = (port: number, sql: string): Promise<Said> =>
   client([

@@ -4,22 +4,10 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { startProgram } from "@plimsoll/testbed/processes";
 import { cleanUp, folder, later, run, type Running } from "../control/running.ts";
+import { client, type Said } from "./clients.ts";
 
 afterEach(cleanUp);
-
-interface Said {
-  readonly code: number;
-  readonly text: string;
-}
-
-async function client(argv: readonly string[]): Promise<Said> {
-  const program = await startProgram(argv);
-  const { code } = await program.ended;
-  await program.kill();
-  return { code, text: program.output };
-}
 
 /** An application that ends TLS itself, with a certificate for this name. */
 function application(name: string, home: string): { readonly port: number; readonly cert: string } {

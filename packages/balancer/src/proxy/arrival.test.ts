@@ -1,9 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { writeProxyHeader, writeProxyLine, writeProxyLocal } from "@plimsoll/wire/proxy-protocol";
+import type { Connection } from "../net/transport.ts";
 import { ListenerCell } from "../observe/table.ts";
+import { arrivesProxied } from "./arrival.ts";
 import type { Peer } from "./fixtures/network.ts";
 import { listenerPlan, routePlan } from "./fixtures/plans.ts";
 import { answer, get, Stage } from "./fixtures/stage.ts";
+import type { ListenerState } from "./listener-state.ts";
 import type { ListenerPlan } from "./plan.ts";
 
 const proxy = "10.0.0.9";
@@ -248,4 +251,12 @@ test("a listener that leaves waits for who has begun, a moment for who has not, 
   second.advance(50);
   expect([stuck.wasReset, second.engine.open, cell(second, ListenerCell.open)]).toEqual([true, 0, 0]);
   await cut;
+});
+
+test("who shook hands before a reload that asks for headers has none to send any more", () => {
+  const plan = listenerPlan({ proxyProtocol: "require" });
+  const state = { current: { plan, trusted: null } } as unknown as ListenerState;
+  const connection = { tls: null, remoteAddress: "192.0.2.7" } as Connection;
+  expect(arrivesProxied(state, connection)).toBe(true);
+  expect(arrivesProxied(state, { ...connection, tls: { version: "TLSv1.3" } } as Connection)).toBe(false);
 });

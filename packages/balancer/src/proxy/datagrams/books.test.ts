@@ -1,26 +1,9 @@
 import { expect, test } from "bun:test";
-import { type AccessRecord, blankAccessRecord } from "../../observe/access-record.ts";
-import type { EngineContext } from "../engine-context.ts";
+import { staleWorker } from "../fixtures/stale-worker.ts";
 import { logFlow } from "./books.ts";
 
-/** A worker whose last line was full of other things, and what it logs next. */
-function worker(): { readonly context: EngineContext; readonly logged: AccessRecord[] } {
-  const logged: AccessRecord[] = [];
-  const record = blankAccessRecord() as unknown as Record<string, unknown>;
-  for (const [key, value] of Object.entries(record)) {
-    record[key] =
-      typeof value === "string" ? "stale" : typeof value === "number" ? 4711 : value === false ? true : ["stale"];
-  }
-  const context = {
-    clock: { now: () => 500, wall: () => 1_000_500 },
-    record,
-    log: { exchange: (one: AccessRecord) => void logged.push({ ...one }) },
-  };
-  return { context: context as unknown as EngineContext, logged };
-}
-
 test("nothing of an earlier line is left in that of a flow", () => {
-  const { context, logged } = worker();
+  const { context, logged } = staleWorker();
   const flow = {
     since: 100,
     route: { name: "all" },

@@ -1,23 +1,6 @@
 import { expect, test } from "bun:test";
-import { type AccessRecord, blankAccessRecord } from "../../observe/access-record.ts";
-import type { EngineContext } from "../engine-context.ts";
+import { staleWorker } from "../fixtures/stale-worker.ts";
 import { type BookedConnection, logConnection } from "./books.ts";
-
-/** A worker whose last line was full of other things, and what it logs next. */
-function worker(): { readonly context: EngineContext; readonly logged: AccessRecord[] } {
-  const logged: AccessRecord[] = [];
-  const record = blankAccessRecord() as unknown as Record<string, unknown>;
-  for (const [key, value] of Object.entries(record)) {
-    record[key] =
-      typeof value === "string" ? "stale" : typeof value === "number" ? 4711 : value === false ? true : ["stale"];
-  }
-  const context = {
-    clock: { now: () => 500, wall: () => 1_000_500 },
-    record,
-    log: { exchange: (one: AccessRecord) => void logged.push({ ...one }) },
-  };
-  return { context: context as unknown as EngineContext, logged };
-}
 
 const connection: BookedConnection = {
   startedAt: 100,
@@ -34,7 +17,7 @@ const connection: BookedConnection = {
 };
 
 test("nothing of an earlier line is left in that of a connection", () => {
-  const { context, logged } = worker();
+  const { context, logged } = staleWorker();
   logConnection(context, connection, "tls");
   const values = JSON.stringify(logged[0]);
   expect(values).not.toContain("stale");

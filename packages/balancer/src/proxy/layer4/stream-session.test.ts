@@ -468,14 +468,12 @@ describe("the PROXY protocol", () => {
 
 test("a connection that is refused at once does not count for its client", () => {
   const { limits } = listenerPlan();
-  const set = stage(
-    1,
-    { limits: { ...poolPlan().limits, inFlight: 1, queue: 0 } },
-    { limits: { ...limits, connectionsPerClient: 2 } },
-  );
-  const first = set.asking("x");
+  const full = { limits: { ...poolPlan().limits, inFlight: 1, queue: 0 } };
+  const set = stage(1, full, { limits: { ...limits, connectionsPerClient: 2 } });
+  const other = set.asking("x", "198.51.100.1");
   for (let i = 0; i < 5; i++) expect(set.asking("y").wasReset).toBe(true);
-  first.end();
+  expect(set.faults).toEqual({ "pool-queue-full": 5 });
+  other.end();
   set.origin().end();
   set.advance(100);
   expect(set.asking("z").wasReset).toBe(false);
