@@ -97,6 +97,16 @@ export class Workers {
     return this.#rows.some((row) => row.serving && row.silent <= lively);
   }
 
+  /** Wall-clock ms of the last look at endpoint states of the worker that looked longest ago. */
+  get reviewed(): number {
+    const { table } = this.#options;
+    let first = Number.POSITIVE_INFINITY;
+    for (const { index, serving } of this.#rows) {
+      if (serving) first = Math.min(first, table.cells[table.worker(index) + WorkerCell.reviewed] ?? 0);
+    }
+    return first;
+  }
+
   /** Starts every row; resolves with "" when all serve `first`, or with why that cannot be. */
   async start(first: Snapshot): Promise<string> {
     this.#current = first;
