@@ -7,7 +7,7 @@ import type { AskedState } from "../endpoint-states.ts";
 import type { InheritedSocket } from "../sockets.ts";
 
 /** To be raised when a message changes its meaning. */
-export const handoverProtocol = 1;
+const protocol = 1;
 
 /** The variable that tells a program whom it takes over from: the path of a socket. */
 export const handoverVariable = "PLIMSOLL_HANDOVER";
@@ -83,3 +83,16 @@ export type ToPredecessor =
   /** Every worker serves. */
   | { readonly kind: "ready" }
   | { readonly kind: "failed"; readonly problem: string };
+
+type Hello = ToPredecessor & { readonly kind: "hello" };
+
+/** What the new program says first. */
+export function helloOf(pid: number, version: string): Hello {
+  return { kind: "hello", protocol, pid, version };
+}
+
+/** "" when we understand whoever says this, else what is wrong with it, as the end of a sentence about it. */
+export function helloProblem(hello: Hello): string {
+  if (hello.protocol === protocol) return "";
+  return `is version ${hello.version}, whose handover is another (${hello.protocol}, ours is ${protocol}); restart instead`;
+}

@@ -7,8 +7,8 @@ import { connectForPackets } from "../../net/packet-socket.ts";
 import type { InheritedSocket } from "../sockets.ts";
 import { HandoverChannel } from "./channel.ts";
 import {
-  handoverProtocol,
   handoverVariable,
+  helloOf,
   type Carried,
   type CarriedAdmin,
   type ToPredecessor,
@@ -45,7 +45,7 @@ export class Predecessor {
       hear: (message, fds) => this.#hear(message, fds),
       gone: () => this.#gone(),
     });
-    this.#channel.send({ kind: "hello", protocol: handoverProtocol, pid: process.pid, version });
+    this.#channel.send(helloOf(process.pid, version));
   }
 
   /**

@@ -10,8 +10,8 @@ import { acceptPackets, listenForPackets } from "../../net/packet-socket.ts";
 import type { InheritedSocket } from "../sockets.ts";
 import { HandoverChannel } from "./channel.ts";
 import {
-  handoverProtocol,
   handoverVariable,
+  helloProblem,
   type Carried,
   type CarriedAdmin,
   type ToPredecessor,
@@ -142,12 +142,11 @@ export class Succession {
     }
   }
 
-  #welcome({ protocol, pid, version }: ToPredecessor & { kind: "hello" }): void {
-    this.#hello = { pid, version };
-    if (protocol !== handoverProtocol) {
-      this.#fail(
-        `is version ${version}, whose handover is another (${protocol}, ours is ${handoverProtocol}); restart instead`,
-      );
+  #welcome(hello: ToPredecessor & { kind: "hello" }): void {
+    this.#hello = { pid: hello.pid, version: hello.version };
+    const stranger = helloProblem(hello);
+    if (stranger !== "") {
+      this.#fail(stranger);
       return;
     }
     const { sockets, admin, carried } = this.#needs;
