@@ -230,16 +230,22 @@ test("a proxy that only looks whether somebody listens leaves no trace", () => {
   expect([stage.engine.open, cell(stage, ListenerCell.open), cell(stage, ListenerCell.accepted)]).toEqual([0, 0, 2]);
 });
 
-test("a listener that leaves waits for who has begun, a moment for who has not, and cuts at the end", async () => {
+test("a listener that leaves waits for who has begun, as long for who has not, and cuts at the end", async () => {
   const stage = staged();
-  const [begun, silent] = [stage.network.client(proxy), stage.network.client(proxy)];
-  begun.send(line.slice(0, 10));
+  const [begun, late, silent] = [proxy, proxy, proxy].map((from) => stage.network.client(from));
+  begun!.send(line.slice(0, 10));
   const over = stage.engine.stop(30_000);
-  stage.advance(1_200);
-  expect([silent.closed, begun.closed]).toEqual([true, false]);
-  begun.send(line.slice(10) + get);
-  served(stage, begun);
-  expect([begun.closed, stage.engine.open]).toEqual([true, 0]);
+  stage.advance(3_000);
+  expect([silent!.closed, late!.closed, begun!.closed]).toEqual([false, false, false]);
+  begun!.send(line.slice(10) + get);
+  served(stage, begun!);
+  late!.send(line);
+  stage.advance(1_500);
+  late!.send(get);
+  served(stage, late!);
+  expect([begun!.closed, late!.closed, silent!.closed]).toEqual([true, true, false]);
+  stage.advance(600);
+  expect([silent!.closed, silent!.text, stage.engine.open]).toEqual([true, "", 0]);
   stage.advance(50);
   await over;
 

@@ -26,7 +26,7 @@ export function arrivesProxied(state: ListenerState, connection: Connection): bo
 
 const nothing = new Uint8Array(0);
 
-/** How long a connection that has said nothing yet may still begin, on a listener that leaves; ms. */
+/** How long a connection that has said nothing yet may still begin, where there is no time; ms. */
 const lastMoment = 1_000;
 
 export class Arrival implements ConnectionHandler, ListedSession {
@@ -41,8 +41,9 @@ export class Arrival implements ConnectionHandler, ListedSession {
   readonly #open: OpenSession;
   readonly #timer: Timer;
   readonly #held = new HeldBytes();
-  /** Told once it is a session: to have one request, and a moment for it. */
+  /** Told once it is a session: to have one request, and a moment for it, or `patient`ly its usual time. */
   #winding = false;
+  #patient = false;
   #over = false;
 
   /** `open` makes the session that takes over. */
@@ -56,9 +57,10 @@ export class Arrival implements ConnectionHandler, ListedSession {
     context.wheel.arm(this.#timer, state.current.plan.timeouts.proxyHeader);
   }
 
-  wind(): void {
+  wind(patient: boolean): void {
     this.#winding = true;
-    if (this.#held.empty && !this.#over) this.#context.wheel.arm(this.#timer, lastMoment);
+    this.#patient = patient;
+    if (!patient && this.#held.empty && !this.#over) this.#context.wheel.arm(this.#timer, lastMoment);
   }
 
   cut(): void {
@@ -135,7 +137,7 @@ export class Arrival implements ConnectionHandler, ListedSession {
     const session = admit(this.#context, this.#state, connection, this.#open);
     if (session === null) return;
     connection.handler = session;
-    if (this.#winding) session.wind();
+    if (this.#winding) session.wind(this.#patient);
     if (held.length > 0) session.onData(held.take().subarray(held.from, held.to));
     if (ended) session.onEnd();
   }
@@ -152,7 +154,8 @@ export class Arrival implements ConnectionHandler, ListedSession {
       const session = admit(this.#context, state, connection, this.#open);
       if (session === null) return connection.handler;
       // Told of the listener's end here, or its sockets were closed while it shook hands.
-      if (this.#winding || !state.sockets.some((socket) => socket.open)) session.wind();
+      if (this.#winding) session.wind(this.#patient);
+      else if (!state.sockets.some((socket) => socket.open)) session.wind(true);
       return session;
     });
   }

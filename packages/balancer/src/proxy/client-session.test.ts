@@ -326,14 +326,15 @@ describe("bodies", () => {
 describe("winding down", () => {
   test("a stop closes idle connections, lets the busy finish, and resolves", async () => {
     const stage = new Stage();
-    const idle = stage.client();
+    const idle = stage.asking(get);
+    stage.origin().send(answer());
     stage.advance(1_000);
     const busy = stage.asking(get);
     const stopped = stage.engine.stop(30_000);
     stage.network.run();
     expect(idle.closed).toBeTrue();
     expect(busy.closed).toBeFalse();
-    stage.origin().send(answer());
+    stage.origin(0).send(answer());
     expect(bodies(busy)).toEqual(["ok"]);
     expect(busy.text).toContain("Connection: close");
     expect(busy.closed).toBeTrue();
@@ -346,20 +347,47 @@ describe("winding down", () => {
     const client = stage.asking(get);
     stage.origin().send(answer("one"));
     client.news();
-    const silent = stage.client();
+    const quiet = stage.asking(get);
+    stage.origin().send(answer("other"));
     stage.advance(100);
     const stopped = stage.engine.stop(30_000);
     stage.advance(800);
-    expect([client.closed, silent.closed]).toEqual([false, false]);
+    expect([client.closed, quiet.closed]).toEqual([false, false]);
     client.send(get);
     stage.advance(500);
-    expect([client.closed, silent.closed]).toEqual([false, true]);
+    expect([client.closed, quiet.closed]).toEqual([false, true]);
     stage.origin().send(answer("two"));
     expect(bodies(client)).toEqual(["two"]);
     expect(client.text).toContain("Connection: close");
     expect(client.closed).toBeTrue();
     stage.advance(50);
     await stopped;
+  });
+
+  test("a connection that was asked nothing yet keeps the time for its first request, which is answered", async () => {
+    const stage = new Stage();
+    const [late, silent] = [stage.client(), stage.client()];
+    stage.advance(3_000);
+    const stopped = stage.engine.stop(30_000);
+    stage.advance(3_000);
+    expect([late.closed, silent.closed]).toEqual([false, false]);
+    late.send(get);
+    stage.origin().send(answer("first"));
+    expect(bodies(late)).toEqual(["first"]);
+    expect(late.text).toContain("Connection: close");
+    stage.advance(3_900);
+    expect([late.closed, silent.closed]).toEqual([true, false]);
+    stage.advance(200);
+    expect([silent.closed, silent.text, stage.engine.open]).toEqual([true, "", 0]);
+    await stopped;
+  });
+
+  test("where memory is needed it has no such time", () => {
+    const stage = new Stage();
+    const silent = stage.client();
+    stage.advance(3_000);
+    stage.engine.shed();
+    expect(silent.closed).toBe(true);
   });
 
   test("a stop that is announced: connections are still accepted, and every answer ends its connection", () => {

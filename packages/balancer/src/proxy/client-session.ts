@@ -110,11 +110,15 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
     return this.#tunnel;
   }
 
-  /** At most one more request on this connection; an idle one closes now, or when none has come for a moment. */
-  wind(): void {
+  /**
+   * At most one more request on this connection; an idle one closes now, or when none has come for a moment. That a connection
+   * ends after an answer clients expect (RFC 9112 §9.3.1), but few send their very first request again when it is not answered:
+   * where there is time, one that was asked nothing yet keeps its clock.
+   */
+  wind(patient: boolean): void {
     if (this.#phase === Phase.tunnel) return;
     this.#closeAfter = true;
-    if (!this.idle) return;
+    if (!this.idle || (patient && this.#requests === 0)) return;
     const rested = this.#context.wheel.now - this.#idleSince;
     if (rested >= hot) this.#close();
     else this.#arm(hot - rested);

@@ -145,7 +145,7 @@ export function createEngine(options: EngineOptions): Engine {
     listeners.delete(name);
     state.closing = true;
     for (const socket of state.sockets) socket.close();
-    for (const session of sessionsOf(state)) session.wind();
+    for (const session of sessionsOf(state)) session.wind(true);
     if (!over(state)) leaving.add(state);
   }
 
@@ -171,8 +171,8 @@ export function createEngine(options: EngineOptions): Engine {
       ? new Arrival(context, state, connection, open)
       : admit(context, state, connection, open);
     if (session === null) return connection.handler;
-    // It waited in the queue while the listener was closed: it has one request, and a moment for it.
-    if (leaving.has(state)) session.wind();
+    // It waited in the queue while the listener was closed: it has one request.
+    if (leaving.has(state)) session.wind(true);
     return session;
   }
 
@@ -261,7 +261,8 @@ export function createEngine(options: EngineOptions): Engine {
     },
 
     shed() {
-      for (const state of listeners.values()) for (const session of sessionsOf(state)) if (session.idle) session.wind();
+      for (const state of listeners.values())
+        for (const session of sessionsOf(state)) if (session.idle) session.wind(false);
       for (const pool of snapshot?.pools.values() ?? []) {
         for (const endpoint of pool.endpoints) {
           endpoint.idle.clear();

@@ -33,8 +33,11 @@ export interface ListedSession {
   previous: ListedSession | null;
   /** No request is under way. */
   readonly idle: boolean;
-  /** At most one more request; an idle one closes now or in a moment. */
-  wind(): void;
+  /**
+   * At most one more request; an idle one closes now or in a moment. `patient`: one that was asked nothing yet keeps the time it
+   * has for its first request.
+   */
+  wind(patient: boolean): void;
   /** The tunnel that it became, if any. */
   readonly passage: Occupant | null;
   cut(): void;
