@@ -93,10 +93,7 @@ async function order({ plan, names, accountKey, solver, poll, signal }: ObtainOp
       externalAccountBinding: { kid: externalAccount.keyId, hmacKey: externalAccount.secret },
     }),
   });
-  await client.createAccount({
-    termsOfServiceAgreed: true,
-    ...(plan.email !== "" && { contact: [`mailto:${plan.email}`] }),
-  });
+  await openAccount(client, plan.email);
   const ordered = await client.createOrder({ identifiers: names.map((value) => ({ type: "dns", value })) });
   for (const authorization of await client.getAuthorizations(ordered)) {
     if (signal.aborted) throw new Error("the program is stopping");
@@ -111,6 +108,20 @@ async function order({ plan, names, accountKey, solver, poll, signal }: ObtainOp
     signal,
   );
   return { cert, key: key.toString() };
+}
+
+/**
+ * Makes the account, or finds the one that the key has. Of one that is there the library changes what it is told, and an authority
+ * may refuse a change that changes nothing (Pebble does), so without an address it is asked for first.
+ */
+async function openAccount(client: Acme.Client, email: string): Promise<void> {
+  if (email !== "") {
+    await client.createAccount({ termsOfServiceAgreed: true, contact: [`mailto:${email}`] });
+    return;
+  }
+  const found = client.createAccount({ onlyReturnExisting: true });
+  if (await found.then(Boolean, () => false)) return;
+  await client.createAccount({ termsOfServiceAgreed: true });
 }
 
 async function prove(
