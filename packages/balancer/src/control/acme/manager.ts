@@ -42,6 +42,8 @@ export interface AcmeCounts {
 
 /** Ms between two looks at the folder and the clock. */
 const look = lockTouch;
+/** The same while another program orders: one that is taken over from, or stops, lets go of the folder in a moment. */
+const lookWaiting = 1_000;
 /** Ms between two looks at what the authority is busy with. */
 const poll = 1_000;
 const day = 24 * 60 * 60 * 1000;
@@ -60,6 +62,7 @@ export class AcmeManager {
   #counts = { issued: 0, failed: 0 };
   #round: Promise<void> | null = null;
   #stopLooking: () => void = () => {};
+  #stopWaiting: () => void = () => {};
   #waitsFor = "";
 
   constructor(needs: AcmeNeeds) {
@@ -128,6 +131,7 @@ export class AcmeManager {
       else state.order = order;
     }
     this.#stopLooking();
+    this.#stopWaiting();
     if (plan === null || this.#abort.signal.aborted) return;
     this.#stopLooking = this.#needs.timers.every(look, () => void this.look());
     // A round that is under way is the former plan's.
@@ -144,6 +148,7 @@ export class AcmeManager {
   /** Gives up what is under way. Resolves when its lock is released. */
   async close(): Promise<void> {
     this.#stopLooking();
+    this.#stopWaiting();
     this.#abort.abort();
     await this.#round;
   }
@@ -164,6 +169,8 @@ export class AcmeManager {
         if (holder !== this.#waitsFor)
           log.event("info", "acme.waiting", `${holder} orders certificates; this one waits`);
         this.#waitsFor = holder;
+        this.#stopWaiting();
+        if (!this.#abort.signal.aborted) this.#stopWaiting = timers.after(lookWaiting, () => void this.look());
         return;
       }
       this.#waitsFor = "";
