@@ -1,4 +1,4 @@
-import { dlopen } from "bun:ffi";
+import { dlopen, ptr } from "bun:ffi";
 import { afterEach, describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { passed, rawPair, recordingHandlers, seen, until, untyped, type Seen } from "./raw-pair.ts";
@@ -136,6 +136,31 @@ describe("reading (decision: pause is back-pressure)", () => {
     expect(kept.map((each) => Buffer.from(each).toString())).toEqual(["first", "again"]);
     expect(kept[0]).toBeInstanceOf(Uint8Array);
     expect(kept[0]!.buffer.byteLength).toBe(5);
+  });
+
+  test("memory of an array that is emptied by hand is used again at once (decision: large pieces are freed, not collected)", async () => {
+    const { near, far } = await pair();
+    const kept: Uint8Array[] = [];
+    const addresses: number[] = [];
+    far.socket.reload({
+      socket: {
+        binaryType: "uint8array",
+        data(_: unknown, chunk: Uint8Array): void {
+          far.bytes += chunk.length;
+          // All are held on to, so that the garbage collector frees none.
+          kept.push(chunk);
+          addresses.push(ptr(chunk));
+          (chunk.buffer as ArrayBuffer).transfer(0);
+        },
+      },
+    } as never);
+    const chunk = new Uint8Array(64 * 1024);
+    for (let i = 1; i <= 50; i++) {
+      expect(near.socket.write(chunk)).toBe(chunk.length);
+      await until(() => far.bytes === i * chunk.length);
+    }
+    expect(kept.every(({ length }) => length === 0)).toBe(true);
+    expect(new Set(addresses).size).toBeLessThan(addresses.length / 2);
   });
 });
 

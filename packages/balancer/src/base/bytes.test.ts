@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { copyBytes, latin1, roundUp, sameBytes, spells, text } from "./bytes.ts";
+import { copyBytes, free, latin1, roundUp, sameBytes, spells, text } from "./bytes.ts";
 
 const bytes = fc.uint8Array({ maxLength: 300 });
 const range = fc.tuple(bytes, fc.nat(300), fc.nat(300)).map(([source, a, b]) => {
@@ -70,5 +70,12 @@ describe("bytes and text", () => {
     ] as const) {
       expect(roundUp(size)).toBe(rounded);
     }
+  });
+
+  test("what is freed is empty for everybody who still has it", () => {
+    const large = Buffer.allocUnsafeSlow(100_000).fill(1);
+    const view = large.subarray(10, 20);
+    free(large);
+    expect([large.length, view.length, large[0]]).toEqual([0, 0, undefined]);
   });
 });

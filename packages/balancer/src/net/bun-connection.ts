@@ -16,6 +16,7 @@ import type { ProxyHeader } from "@plimsoll/wire/proxy-protocol";
 import type { Socket } from "bun";
 import type { Accept, CloseReason, Connection, ConnectionHandler } from "./transport.ts";
 import type { ClientTls, ServerTls, TlsFacts } from "./tls.ts";
+import { free, worthFreeing } from "../base/bytes.ts";
 import { peerGone, sendQueue } from "./libc.ts";
 import { plainAddress } from "./socket-address.ts";
 
@@ -412,8 +413,10 @@ function tellEnding(): void {
 
 function received(socket: RawSocket, bytes: Uint8Array): void {
   const connection = socket.data;
-  if (connection.state === OPEN && connection.reading) connection.handler.onData(bytes);
-  else connection.unexpected(bytes);
+  if (connection.state !== OPEN || !connection.reading) return connection.unexpected(bytes);
+  connection.handler.onData(bytes);
+  // Bun has made an array for each piece. Unless the socket is another connection's now, which was given it (`startTls`).
+  if (bytes.length >= worthFreeing && connection.state === OPEN) free(bytes);
 }
 
 /** Bun's events, the same functions for every socket. What a handler throws arrives in `error`, never in the process. */

@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
+import { worthFreeing } from "../base/bytes.ts";
 import { createBunTransport } from "./bun-transport.ts";
 import { cleanUp, cleanups, descriptors, listen, pair, passed, Recorder, transport } from "./fixtures/connections.ts";
 import type { Connection } from "./transport.ts";
@@ -101,6 +102,26 @@ describeKinds("back-pressure", () => {
     // Garbage not yet collected is part of it; a relay that buffers would stand at 256 MB.
     expect(most - before).toBeLessThan(160_000_000);
   }, 60_000);
+});
+
+describeKinds("borrowed bytes", () => {
+  test("a large piece is freed when its handler returns", async () => {
+    const { near, far } = await pair();
+    const kept: Uint8Array[] = [];
+    const lengths: number[] = [];
+    far.seen.onBytes = (chunk) => {
+      kept.push(chunk);
+      lengths.push(chunk.length);
+    };
+    const whole = Buffer.alloc(400_000, 7);
+    near.connection.write(whole, 0, whole.length);
+    await far.seen.until(() => far.seen.bytes > worthFreeing * 10);
+    // The last handler of these has returned by the next turn.
+    await passed(1);
+    const large = lengths.findIndex((length) => length >= worthFreeing);
+    expect(large).toBeGreaterThanOrEqual(0);
+    expect(kept[large]!.length).toBe(0);
+  });
 });
 
 describeKinds("descriptors", (kind) => {

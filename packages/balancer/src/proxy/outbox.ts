@@ -1,7 +1,7 @@
 // Everything that the engine writes to a connection goes through its outbox. Small pieces gather in one scratch buffer that
 // all outboxes share, so that a head and the body bytes that came with it leave in one system call. What the kernel does not
 // take is kept here, and the outbox is `blocked` until the connection drains: whoever feeds it pauses its own source then.
-import { copyBytes, roundUp } from "../base/bytes.ts";
+import { copyBytes, free, roundUp, worthFreeing } from "../base/bytes.ts";
 import type { Connection } from "../net/transport.ts";
 
 /** Pieces up to this size are copied together; a larger one is handed to the kernel where it lies. */
@@ -91,7 +91,7 @@ export class Outbox {
     this.#cells[this.#cell]! += accepted;
     this.#pendingFrom += accepted;
     if (this.#pendingFrom < this.#pendingTo) return false;
-    this.#pending = null;
+    this.#release();
     return true;
   }
 
@@ -101,8 +101,15 @@ export class Outbox {
       scratchOwner = null;
       scratchTo = 0;
     }
-    this.#pending = null;
+    this.#release();
     this.#pendingFrom = this.#pendingTo = 0;
+  }
+
+  /** What waited is out, or never will be. A crowd of slow clients would leave much behind for the garbage collector. */
+  #release(): void {
+    const pending = this.#pending;
+    if (pending !== null && pending.length >= worthFreeing) free(pending);
+    this.#pending = null;
   }
 
   #write(bytes: Uint8Array, from: number, to: number): void {
@@ -133,6 +140,7 @@ export class Outbox {
     if (this.#pendingTo + (to - from) > pending.length) {
       const grown = Buffer.allocUnsafeSlow(roundUp(needed));
       copyBytes(grown, 0, pending, this.#pendingFrom, this.#pendingTo);
+      this.#release();
       this.#pending = grown;
       this.#pendingFrom = 0;
       this.#pendingTo = waiting;
