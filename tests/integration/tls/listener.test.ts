@@ -6,11 +6,12 @@ import { certificates, curl, sClient, startEcho } from "./stage.ts";
 
 afterEach(cleanUp);
 
-/** A program with one TLS listener "web" in front of an echo; `tls` and `listener` say more of it. */
+/** A program with one TLS listener "web" in front of an echo; `tls` and `listener` say more of it, `env` is its environment's. */
 async function start(
   tls: object,
   listener: object = {},
   more: object = {},
+  env: Readonly<Record<string, string>> = {},
 ): Promise<{ program: Running; port: number }> {
   const echo = startEcho();
   later(() => echo.stop());
@@ -18,6 +19,7 @@ async function start(
     configFor(0, [echo.port], {
       listeners: { web: { address: "127.0.0.1:0", tls, routes: [{ pool: "app" }], ...listener }, ...more },
     }),
+    { env },
   );
   return { program, port: await program.port() };
 }
@@ -39,6 +41,21 @@ test("certificates by name: exact, wildcard, and the first for everybody else; w
   expect((await curl(`x.y.b.test:${port}`, trusting)).exit).toBe(60);
   expect(await sClient(port, ["-noservername"])).toContain("CN = a.test");
   expect(await sClient(port, ["-servername", "nobody.test"])).toContain("CN = a.test");
+});
+
+test("a certificate without its chain goes alone: nothing is added out of what the machine trusts", async () => {
+  const made = await certificates();
+  const alone = await made.issue("alone", ["a.test"]);
+  const whole = { cert: made.path("whole.crt"), key: alone.key };
+  writeFileSync(whole.cert, readFileSync(alone.cert, "utf8") + readFileSync(made.ca, "utf8"));
+  for (const [certificate, sent] of [
+    [alone, 1],
+    [whole, 2],
+  ] as const) {
+    const { port } = await start({ certificates: certificate }, {}, {}, { SSL_CERT_FILE: made.ca });
+    const said = await sClient(port, ["-servername", "a.test", "-showcerts"]);
+    expect(said.match(/-----BEGIN CERTIFICATE-----/g)).toHaveLength(sent);
+  }
 });
 
 test("strictSni: names that no certificate holds, and clients that name nobody, are refused", async () => {

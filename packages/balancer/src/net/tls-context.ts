@@ -34,7 +34,7 @@ export function tlsContext(options: TlsContextOptions): TlsContext {
   const key = new Bun.CryptoHasher("sha256").update(JSON.stringify(options)).digest("base64");
   const known = made.get(key)?.deref();
   if (known !== undefined) return known;
-  const { certificates, minVersion, maxVersion, ciphers, groups, ca, crl, clientCertificates } = options;
+  const { certificates, minVersion, maxVersion, ciphers, groups, crl, clientCertificates } = options;
   const { context } = createSecureContext({
     ...(certificates.length === 0
       ? {}
@@ -45,8 +45,7 @@ export function tlsContext(options: TlsContextOptions): TlsContext {
     // The accepting side's order of suites counts.
     secureOptions: constants.SSL_OP_CIPHER_SERVER_PREFERENCE,
     ...(groups === "" ? {} : { ecdhCurve: groups }),
-    // Whoever asks for no certificates needs nobody to verify them by; the system's are more than a hundred.
-    ...(options.side === "accept" && ca === "" ? {} : systemUnless(ca)),
+    ...authorities(options),
     ...(crl === "" ? {} : { crl }),
     // Bun's own: a context must know that it will ask (1.4.5 throws otherwise), and `rejectUnauthorized` means no more here
     // than that a handshake without any certificate fails, with the alert that says so.
@@ -57,6 +56,16 @@ export function tlsContext(options: TlsContextOptions): TlsContext {
   for (const [name, reference] of made) if (reference.deref() === undefined) made.delete(name);
   made.set(key, new WeakRef(fresh));
   return fresh;
+}
+
+/**
+ * Whoever asks for no certificates needs nobody to verify them by, and still is given authorities: his own certificates. BoringSSL
+ * completes a chain of one in each handshake, out of these; with none named it looks in the system's folder, opens two
+ * files there and verifies what it finds, which was 20 of 200 us a handshake (ECDSA on P-256), and sends what nobody configured.
+ */
+function authorities({ side, ca, certificates }: TlsContextOptions): Pick<SecureContextOptions, "ca"> {
+  if (side === "connect" || ca !== "") return systemUnless(ca);
+  return certificates.length === 0 ? {} : { ca: certificates.map(({ cert }) => cert) };
 }
 
 let system: string[] | undefined;
