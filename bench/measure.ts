@@ -3,12 +3,13 @@ import { join } from "node:path";
 import { type Program, startProgram } from "@plimsoll/testbed/processes";
 import { eventually } from "@plimsoll/testbed/waiting";
 import { cores, pinned } from "./cores.ts";
+import { runLoad } from "./load.ts";
 import { endpoints } from "./origin.ts";
 import { certificateFiles, type Rival, type RunningRival, type Setting } from "./rivals/rival.ts";
 import type { Load, Scale, Scenario } from "./scenarios/scenario.ts";
 import { cpuMicroseconds, residentMemory } from "./usage.ts";
-import { echoes, loadDatagrams } from "./udp.ts";
-import { wrk, writeScript } from "./wrk.ts";
+import { echoes } from "./udp.ts";
+import { type Seen, wrk, writeScript } from "./wrk.ts";
 
 /** One run of one rival. */
 export interface RateSample {
@@ -20,6 +21,8 @@ export interface RateSample {
   readonly memoryBytes: number;
   readonly requests: number;
   readonly errors: number;
+  /** Share of the TLS connections that were resumed, where that is what is measured. */
+  readonly resumed?: number;
 }
 
 export interface MemorySample {
@@ -102,10 +105,7 @@ export async function measureRate(running: RunningRival, load: Load, seconds: nu
   const { program, setting } = running;
   const script = await writeScript(load, setting.folder, setting.port);
   const before = cpuMicroseconds(program.pid);
-  const seen =
-    setting.layer === "udp"
-      ? await loadDatagrams(setting.port, load, seconds)
-      : await wrk(setting.port, load, script, seconds, schemeOf(setting));
+  const seen = await put(load, setting, script, seconds);
   const cpu = cpuMicroseconds(program.pid) - before;
   return {
     requestsPerSecond: seen.requests / seen.seconds,
@@ -115,7 +115,16 @@ export async function measureRate(running: RunningRival, load: Load, seconds: nu
     memoryBytes: residentMemory(program.pid),
     requests: seen.requests,
     errors: seen.errors,
+    ...(seen.resumed !== undefined && { resumed: seen.resumed }),
   };
+}
+
+/** Puts the load on, by whoever can make it. */
+function put(load: Load, setting: Setting, script: string, seconds: number): Promise<Seen> {
+  const { port, layer } = setting;
+  if (layer === "udp") return runLoad("udp-load.ts", [port, load.connections, seconds]);
+  if (load.resuming) return runLoad("tls-load.ts", [port, load.paths[0] ?? "/", load.connections, seconds]);
+  return wrk(port, load, script, seconds, schemeOf(setting));
 }
 
 /** Resident memory after `first` requests and after ten times as many. */

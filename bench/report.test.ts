@@ -4,6 +4,7 @@ import { type Circumstances, median, rateRow, reportText } from "./report.ts";
 import type { Outcome } from "./run.ts";
 import { keepAlive64 } from "./scenarios/keep-alive-64.ts";
 import { memory } from "./scenarios/memory.ts";
+import { tlsResumed } from "./scenarios/tls-resumed.ts";
 
 const sample = (cpuUs: number, errors = 0): RateSample => ({
   requestsPerSecond: 1_000_000 / cpuUs,
@@ -62,6 +63,22 @@ test("each row is compared with the best of the others, whoever that is", () => 
   expect(text).toContain("**gone** gave no numbers: why");
   expect(text).toContain("**missing here:** caddy");
   expect(text).toContain("1 %, 50 %");
+});
+
+test("where connections are to be resumed, the row says how many were, and loudly when they were not", () => {
+  const resuming = (rival: string, ...shares: readonly number[]): Outcome => ({
+    ...outcome(rival, []),
+    rates: shares.map((resumed) => ({ ...sample(20), resumed })),
+  });
+  const outcomes = [resuming("plimsoll", 1, 0.9996), resuming("nginx", 1, 0.5)];
+  const text = reportText(circumstances, [{ scenario: tlsResumed, outcomes }]);
+  const lines = text.split("\n");
+  expect(lines.find((line) => line.startsWith("| plimsoll"))).toEndWith("| 0 | 99.9 % |");
+  expect(lines.find((line) => line.startsWith("| nginx"))).toEndWith("| 0 | **only 50.0 %** |");
+  expect(text).toContain("| errors | resumed |");
+  expect(reportText(circumstances, [{ scenario: keepAlive64, outcomes: [outcome("x", [1])] }])).not.toContain(
+    "resumed",
+  );
 });
 
 test("memory is told with its growth", () => {

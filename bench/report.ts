@@ -25,6 +25,8 @@ export interface RateRow {
   readonly cpuUs: number;
   readonly memoryBytes: number;
   readonly errors: number;
+  /** Share of resumed connections, the least of all rounds; undefined where nothing is resumed. */
+  readonly resumed: number | undefined;
   /** Lowest and highest CPU time of the rounds. */
   readonly cpuRange: readonly [number, number];
 }
@@ -49,6 +51,9 @@ export function rateRow(outcome: Outcome): RateRow | undefined {
     cpuUs: of((sample) => sample.cpuUs),
     memoryBytes: of((sample) => sample.memoryBytes),
     errors: rates.reduce((sum, sample) => sum + sample.errors, 0),
+    resumed: rates.some((sample) => sample.resumed === undefined)
+      ? undefined
+      : Math.min(...rates.map((sample) => sample.resumed ?? 0)),
     cpuRange: [Math.min(...cpu), Math.max(...cpu)],
   };
 }
@@ -69,7 +74,7 @@ export function reportText(circumstances: Circumstances, results: readonly Scena
     ...circumstances.missing.map((name) => `- **missing here:** ${name}`),
     `- \`${circumstances.command}\``,
     "",
-    `Each balancer runs on core 0, load (wrk) and origin (nginx) on another. In each of ${rounds} rounds every balancer has its turn for`,
+    `Each balancer runs on core 0, load (wrk, or a program of ours) and origin (nginx) on another. In each of ${rounds} rounds every balancer has its turn for`,
     `${seconds} s; numbers are medians over the rounds. CPU is user and system time of all processes of a balancer, divided by the`,
     "requests answered; in brackets the lowest and the highest round. The ratio compares its CPU with that of the best *other*",
     "balancer of the same run: below 1.00 is better than all of them. Memory counts shared pages once (PSS).",
@@ -84,9 +89,10 @@ export function reportText(circumstances: Circumstances, results: readonly Scena
 
 function rateTable(outcomes: readonly Outcome[]): readonly string[] {
   const rows = outcomes.flatMap((outcome) => rateRow(outcome) ?? []);
+  const resuming = rows.some((row) => row.resumed !== undefined);
   const table = [
-    "| | requests/s | p50 | p99 | CPU us/request | ratio | memory MB | errors |",
-    "|---|--:|--:|--:|--:|--:|--:|--:|",
+    `| | requests/s | p50 | p99 | CPU us/request | ratio | memory MB | errors |${resuming ? " resumed |" : ""}`,
+    `|---|--:|--:|--:|--:|--:|--:|--:|${resuming ? "--:|" : ""}`,
   ];
   for (const row of rows) {
     const others = rows.filter((one) => one !== row).map((one) => one.cpuUs);
@@ -101,10 +107,17 @@ function rateTable(outcomes: readonly Outcome[]): readonly string[] {
       ratio,
       megabytes(row.memoryBytes),
       String(row.errors),
+      ...(resuming ? [resumedText(row.resumed ?? 0)] : []),
     ];
     table.push(`| ${cells.join(" | ")} |`);
   }
   return table;
+}
+
+/** Less than nearly all, and the row is not about resumed handshakes. */
+function resumedText(share: number): string {
+  const text = `${(Math.floor(share * 1000) / 10).toFixed(1)} %`;
+  return share < 0.99 ? `**only ${text}**` : text;
 }
 
 function memoryTable(outcomes: readonly Outcome[]): readonly string[] {

@@ -77,7 +77,7 @@ async function runRates(
   }[] = [];
   const able = rivals.filter((rival) => {
     if (scenario.layer === "udp") return rival.datagrams === true;
-    return scenario.layer === "http" || !(scenario.layer === "tcp" ? rival.httpOnly : rival.plainOnly);
+    return scenario.layer !== "tcp" || !rival.httpOnly;
   });
   for (const [at, rival] of able.entries()) {
     const entry = {

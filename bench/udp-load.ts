@@ -1,13 +1,12 @@
 // Load of datagrams: so many clients, each with one of 64 bytes under way. Arguments: port, clients, seconds. Prints what it
 // saw as JSON. What had no answer for a second counts as an error, and is sent again.
+import { countTimes } from "./times.ts";
 import type { Seen } from "./wrk.ts";
 
 const [port = 0, clients = 1, seconds = 1] = process.argv.slice(2).map(Number);
 const patience = 1000;
-/** Round trips are sorted into steps of 10 us, up to 100 ms. */
-const step = 0.01;
-const steps = new Uint32Array(10_000);
 const payload = new Uint8Array(64);
+const times = countTimes();
 
 interface Client {
   sentAt: number;
@@ -27,7 +26,7 @@ async function begin(): Promise<Client> {
         const now = performance.now();
         if (counting) {
           requests++;
-          steps[Math.min(steps.length - 1, Math.floor((now - client.sentAt) / step))]!++;
+          times.add(now - client.sentAt);
         }
         client.sentAt = now;
         client.socket?.send(payload);
@@ -51,15 +50,6 @@ setInterval(() => {
   }
 }, 100);
 
-function quantile(share: number): number {
-  let left = requests * share;
-  for (const [at, count] of steps.entries()) {
-    left -= count;
-    if (left <= 0) return (at + 1) * step * 1000;
-  }
-  return steps.length * step * 1000;
-}
-
 counting = true;
 const began = performance.now();
 await Bun.sleep(seconds * 1000);
@@ -67,8 +57,8 @@ const seen: Seen = {
   requests,
   errors,
   seconds: (performance.now() - began) / 1000,
-  p50us: quantile(0.5),
-  p99us: quantile(0.99),
+  p50us: times.quantile(0.5),
+  p99us: times.quantile(0.99),
 };
 process.stdout.write(JSON.stringify(seen));
 process.exit(0);

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { cores, pinned } from "./cores.ts";
 import type { Load } from "./scenarios/scenario.ts";
 
-/** What one run of wrk saw. */
+/** What one run of wrk, or of a load program of ours, saw. */
 export interface Seen {
   readonly requests: number;
   readonly seconds: number;
@@ -11,6 +11,8 @@ export interface Seen {
   readonly p99us: number;
   /** Failed connects, reads, writes, time-outs, and answers that are not 2xx or 3xx. */
   readonly errors: number;
+  /** Share of the TLS connections that were resumed, where that is what is measured. */
+  readonly resumed?: number;
 }
 
 /** Writes wrk's script for a load and returns its path. */

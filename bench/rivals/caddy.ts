@@ -2,7 +2,7 @@
 // All do the same work: no access log, kept connections on both sides, X-Forwarded-* added, the better of two endpoints
 // chosen at random, bodies streamed, one worker or thread. Rivals must not know the scenarios.
 import { join } from "node:path";
-import { type RivalKind, routeNames, type Setting, versionLine } from "./rival.ts";
+import { certificateFiles, type RivalKind, routeNames, type Setting, versionLine } from "./rival.ts";
 
 /** Caddy with one thread of Go code at a time. */
 export const caddy: RivalKind = {
@@ -14,8 +14,6 @@ export const caddy: RivalKind = {
     return {
       name: "caddy",
       httpOnly: true,
-      // Its certificates go by names, and the load asks for an address.
-      plainOnly: true,
       version: `Caddy ${version.split(" ")[0] ?? version}`,
       async prepare(setting) {
         const file = join(setting.folder, "Caddyfile");
@@ -38,20 +36,23 @@ export function configuration(setting: Setting): string {
       : `\n  @routes path ${routeNames(setting)
           .map((name) => `${name}/*`)
           .join(" ")}`;
+  const secure = setting.layer === "https";
+  const { cert, key } = certificateFiles(setting.folder);
+  // It chooses certificates by name: who asks for an address, as the load does, is told to mean the one that there is.
   return `{
   admin off
-  auto_https off
+  auto_https off${secure ? "\n  default_sni a.example" : ""}
   log {
     level ERROR
   }
-  servers {
+  servers {${secure ? "\n    protocols h1" : ""}
     timeouts {
       idle 1h
     }
   }
 }
-http://127.0.0.1:${setting.port} {
-  bind 127.0.0.1${paths}
+${secure ? "https" : "http"}://${secure ? "" : "127.0.0.1"}:${setting.port} {
+  bind 127.0.0.1${paths}${secure ? `\n  tls ${cert} ${key}` : ""}
   reverse_proxy ${matcher} ${setting.endpoints.join(" ")} {
     lb_policy random_choose 2
     flush_interval -1

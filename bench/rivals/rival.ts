@@ -32,8 +32,6 @@ export interface Rival {
   readonly version: string;
   /** It cannot pass TCP on, as it is installed here. */
   readonly httpOnly?: boolean;
-  /** It is not measured with TLS. */
-  readonly plainOnly?: boolean;
   /** It passes datagrams on. */
   readonly datagrams?: boolean;
   /** Writes what it needs into the folder and says how to start it. */

@@ -5,7 +5,7 @@ export type Scale = "full" | "quick";
 
 export type Layer = "http" | "https" | "tcp" | "udp";
 
-/** Load of one kind, by wrk; of datagrams only the connections count, as clients. */
+/** Load of one kind, by wrk or a program of ours; of datagrams only the connections count, as clients. */
 export interface Load {
   readonly connections: number;
   /** Paths asked for in turn; most scenarios have one. */
@@ -14,6 +14,8 @@ export interface Load {
   readonly bodyBytes: number;
   /** A new connection for each request. */
   readonly closing: boolean;
+  /** Each of them resumes the TLS session of its client's last one; only with `closing`. */
+  readonly resuming: boolean;
 }
 
 export interface Scenario {
@@ -51,5 +53,5 @@ export function scenario(special: Pick<Scenario, "name" | "title" | "text"> & Pa
 
 /** The plain load, 64 kept connections, with what is special about this one. */
 export function load(special: Partial<Load> = {}): Load {
-  return { connections: 64, paths: ["/"], bodyBytes: 0, closing: false, ...special };
+  return { connections: 64, paths: ["/"], bodyBytes: 0, closing: false, resuming: false, ...special };
 }

@@ -10,6 +10,7 @@ import { routes10000 } from "./routes-10000.ts";
 import { tlsHandshakes } from "./tls-handshakes.ts";
 import { tlsKeepAlive64 } from "./tls-keep-alive-64.ts";
 import { udpEcho } from "./udp-echo.ts";
+import { tlsResumed } from "./tls-resumed.ts";
 import { uploads } from "./uploads.ts";
 import { tcp1m } from "./tcp-1m.ts";
 import { tcpConnections } from "./tcp-connections.ts";
@@ -25,6 +26,7 @@ export const scenarios: readonly Scenario[] = [
   newConnections,
   tlsKeepAlive64,
   tlsHandshakes,
+  tlsResumed,
   tcp1m,
   tcpConnections,
   routes10000,

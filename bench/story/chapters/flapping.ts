@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { type Program, startProgram } from "@plimsoll/testbed/processes";
 import { cores, pinned } from "../../cores.ts";
 import { median } from "../../report.ts";
-import type { Load } from "../../scenarios/scenario.ts";
+import { load as plainLoad } from "../../scenarios/scenario.ts";
 import { cpuMicroseconds } from "../../usage.ts";
 import { wrk, writeScript } from "../../wrk.ts";
 import type { RunningBalancer } from "../balancers/balancer.ts";
@@ -14,7 +14,7 @@ const scales = {
   quick: { endpoints: 30, flapping: 3, rounds: 1, seconds: 1 },
 } as const;
 
-const load: Load = { paths: ["/"], connections: 64, bodyBytes: 0, closing: false };
+const load = plainLoad();
 
 /** A thousand at this pace are five hundred probes a second, flapping or not. */
 const probe = { interval: 2000, timeout: 1000, rise: 1, fall: 1 } as const;

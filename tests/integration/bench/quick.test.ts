@@ -31,12 +31,14 @@ describe("each scenario gives numbers, and no errors", () => {
       expect(rates[0]?.cpuUs).toBeGreaterThan(0);
       expect(rates[0]?.memoryBytes).toBeGreaterThan(1_000_000);
       expect({ rival, errors: rates[0]?.errors }).toEqual({ rival, errors: 0 });
+      // Not only measured, but what it says that it is.
+      if (scenario.load("quick").resuming) expect(rates[0]?.resumed).toBe(1);
     }
   });
 });
 
-test("every rival that is installed works, with many routes, too", async () => {
-  for (const name of ["keep-alive-64", "routes-10000"]) {
+test("every rival that is installed works, with many routes and TLS, too", async () => {
+  for (const name of ["keep-alive-64", "routes-10000", "tls-resumed"]) {
     const scenario = scenarios.find((one) => one.name === name);
     if (!scenario) throw new Error(`no scenario ${name}`);
     const { outcomes } = await runScenario(scenario, here, options, () => {});
