@@ -72,11 +72,12 @@ test("100 slow requests and 100 WebSockets: within the window none is cut, and t
   expect(await endpoint(program, one)).toMatchObject({ state: "ready", drain: null });
 });
 
-test("at the end of the window what is left is cut, answered for, counted and told by name", async () => {
+test("at the end of the window what is left is cut, goes elsewhere or is answered for, counted and told by name", async () => {
   const [one, two] = [await startApp(), await startApp()];
   const { program, url } = await start([one, two], "60s");
-  const slow = ask(`${url}/slow/30000`);
-  await until("it is in flight", async () => (await endpoint(program, one))?.inFlight === 1);
+  const slow = ask(`${url}/slow/30000`, "POST");
+  const stuck = ask(`${url}/stuck`);
+  await until("they are in flight", async () => (await endpoint(program, one))?.inFlight === 2);
   await setState(program, one, "draining");
   expect((await endpoint(program, one))?.drain).toMatchObject({ cut: { exchanges: 0, tunnels: 0 } });
   // Asked again with another window, that one counts.
@@ -84,15 +85,16 @@ test("at the end of the window what is left is cut, answered for, counted and to
   const answer = await slow;
   expect(answer).toStartWith("503 ");
   expect(answer).toContain("drain-window-over");
+  expect(await stuck).toBe(`200 pid ${two.pid}`);
   await until("it is told", () => program.event("endpoint.drained"));
   expect(named(program)).toEqual(["endpoint.draining", "endpoint.draining", "endpoint.cut", "endpoint.drained"]);
   expect(program.event("endpoint.cut")).toMatchObject({
     level: "warn",
-    exchanges: 1,
+    exchanges: 2,
     tunnels: 0,
     endpoint: `127.0.0.1:${one.port}`,
   });
-  expect((await endpoint(program, one))?.drain).toMatchObject({ empty: true, cut: { exchanges: 1, tunnels: 0 } });
+  expect((await endpoint(program, one))?.drain).toMatchObject({ empty: true, cut: { exchanges: 2, tunnels: 0 } });
   expect(await ask(url)).toBe(`200 pid ${two.pid}`);
 });
 

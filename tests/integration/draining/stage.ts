@@ -70,9 +70,9 @@ export async function talks(url: string, count: number): Promise<Talk[]> {
 }
 
 /** Asks once; resolves to status and body, or to what went wrong. */
-export async function ask(url: string): Promise<string> {
+export async function ask(url: string, method = "GET"): Promise<string> {
   try {
-    const answer = await fetch(url);
+    const answer = await fetch(url, { method });
     return `${answer.status} ${(await answer.text()).trim()}`;
   } catch (error) {
     return `failed: ${(error as Error).message}`;

@@ -386,7 +386,7 @@ export const faults = {
   draining: kind("self", "never", 503, "destination_unavailable", "The balancer is shutting down."),
   "drain-window-over": kind(
     "self",
-    "never",
+    "fresh-connection",
     503,
     "destination_unavailable",
     "The endpoint was leaving, and its drain window ended before this was finished.",

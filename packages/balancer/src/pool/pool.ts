@@ -84,6 +84,8 @@ export class Pool implements EndpointHome {
   #inRotation: ReadonlySet<Endpoint> = new Set();
   #refusal: Refusal = "unusable";
   #serving = false;
+  /** It has left the configuration. */
+  #retired = false;
   #pruneAt = 0;
   /** Wall-clock ms of the next step of the weights while somebody warms up. */
   #warmAt = Infinity;
@@ -178,6 +180,12 @@ export class Pool implements EndpointHome {
     }
     if (inRotation && pool.#rotation.failOpen) pool.count(PoolCell.failOpen);
     return own;
+  }
+
+  /** Whether a request that its endpoint's drain has cut finds somebody here: the pool is configured, and not unusable. */
+  get goesOn(): boolean {
+    const pool = this.#life.current;
+    return !pool.#retired && pool.#rotation.pick !== null;
   }
 
   /** Whether `endpoint` is in the pool as it is configured now. */
@@ -295,6 +303,7 @@ export class Pool implements EndpointHome {
 
   /** It is no longer in the configuration: in-flight exchanges and waiting requests finish, nothing is kept for later. */
   retire(): void {
+    this.#retired = true;
     for (const endpoint of this.endpoints) this.#letGo(endpoint);
   }
 

@@ -4,8 +4,10 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { clientCloseFrame, FrameTracker, goingAway, serverCloseFrame } from "@plimsoll/wire/websocket";
 import { EndpointState, StateCell } from "../observe/table.ts";
+import type { PoolPlan } from "../pool/plan.ts";
+import { stickyPlan } from "../pool/stick/fixtures.ts";
 import type { Peer } from "./fixtures/network.ts";
-import { poolPlan } from "./fixtures/plans.ts";
+import { listenerPlan, poolPlan } from "./fixtures/plans.ts";
 import { answer, get, Stage } from "./fixtures/stage.ts";
 
 const asks = (protocol: string) =>
@@ -340,7 +342,121 @@ describe("exchanges", () => {
     stage.advance(900);
     expect(slow.text).toBe("");
     stage.advance(150);
-    expect(slow.text).toStartWith("HTTP/1.1 503 ");
     expect(stage.endpointCell("inFlight", 0)).toBe(0);
+    stage.origin(1).send(answer("from who is left"));
+    expect(slow.text).toEndWith("from who is left");
+  });
+
+  test("with their pool gone from the configuration there is nowhere to go", () => {
+    const stage = new Stage({ pools: [poolPlan(2)] });
+    const slow = stage.asking(get);
+    const other = poolPlan(1, { slot: 1, name: "other" });
+    stage.run({ listeners: [listenerPlan({ routes: [] })], pools: [other] });
+    drain(stage, 1_000, 0);
+    stage.advance(1_050);
+    expect(stage.connects).toBe(1);
+    expect(slow.text).toContain('details="drain-window-over"');
+  });
+});
+
+describe("at the end of the window, what has no answer goes elsewhere", () => {
+  const stageOf = (endpoints = 2, over: Partial<PoolPlan> = {}) => new Stage({ pools: [poolPlan(endpoints, over)] });
+  const post = (body: string) => `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+
+  test("a GET that waits for its answer", () => {
+    const stage = stageOf();
+    const client = stage.asking(get);
+    drain(stage, 1_000);
+    stage.advance(1_050);
+    expect(stage.origin(0).wasReset).toBeTrue();
+    expect(client.text).toBe("");
+    expect(stage.origin(1).text).toContain("X-Plimsoll-Attempt: 2\r\n");
+    stage.origin(1).send(answer("other"));
+    expect(client.text).toEndWith("other");
+    expect(stage.faults).toEqual({});
+    expect(stage.records[0]).toMatchObject({ fault: "", status: 200, endpoint: "127.0.0.1:3001" });
+    expect(stage.records[0]!.tries.map(({ fault }) => fault)).toEqual(["drain-window-over", ""]);
+    expect(stage.endpointCell("cutExchanges")).toBe(1);
+    expect([0, 1].map((slot) => stage.endpointCell("failures", slot))).toEqual([0, 0]);
+    expect([0, 1].map((slot) => stage.endpointCell("inFlight", slot))).toEqual([0, 0]);
+  });
+
+  test("with what was kept of its body, and the rest after that", () => {
+    const stage = stageOf();
+    const put = stage.asking("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc");
+    drain(stage, 1_000);
+    stage.advance(1_050);
+    put.send("def");
+    expect(stage.origin(1).text).toEndWith("\r\n\r\nabcdef");
+  });
+
+  test("no POST that was sent, for it may have been worked on; one that was not, because nobody has seen it", () => {
+    const sent = stageOf();
+    const client = sent.asking(post("order"));
+    drain(sent, 1_000);
+    sent.advance(1_050);
+    expect(client.text).toContain('details="drain-window-over"');
+    expect(sent.connects).toBe(1);
+
+    const unsent = stageOf();
+    unsent.network.welcome = () => (unsent.connects === 1 ? "silent" : "open");
+    const other = unsent.asking(post("order"));
+    drain(unsent, 1_000);
+    unsent.advance(1_050);
+    expect(unsent.origin(1).text).toEndWith("\r\n\r\norder");
+    unsent.origin(1).send(answer("done"));
+    expect(other.text).toEndWith("done");
+    // A connection that was given up says nothing of whoever did not take it in time.
+    expect(unsent.endpointCell("connectFailures")).toBe(0);
+  });
+
+  test("not where retries are off, or nobody is left, and then the answer says why", () => {
+    const retry = { ...poolPlan().retry, attempts: 1 };
+    for (const stage of [stageOf(1), stageOf(2, { retry })]) {
+      const client = stage.asking(get);
+      drain(stage, 1_000);
+      stage.advance(1_050);
+      expect(client.text).toContain('details="drain-window-over"');
+      expect([stage.connects, stage.poolCell("retries"), stage.poolCell("unusable")]).toEqual([1, 0, 0]);
+    }
+  });
+
+  test("to a hedge, if one is under way, which is then no try more", () => {
+    const stage = stageOf(2, { retry: { ...poolPlan().retry, hedge: 200 } });
+    const client = stage.asking(get);
+    stage.advance(250);
+    drain(stage, 1_000);
+    stage.advance(1_050);
+    expect([stage.origin(0).wasReset, stage.connects]).toEqual([true, 2]);
+    stage.origin(1).send(answer("hedge"));
+    expect(client.text).toEndWith("hedge");
+  });
+
+  test("a client that belongs there belongs to another from then on", () => {
+    const sticky = stickyPlan("cookie");
+    const stage = stageOf(2, { sticky });
+    const first = stage.asking(get);
+    stage.origin(0).send(answer());
+    const cookie = /Set-Cookie: ([^;]+)/i.exec(first.text)![1]!;
+    first.send(`GET / HTTP/1.1\r\nHost: a\r\nCookie: ${cookie}\r\n\r\n`);
+    first.news();
+    drain(stage, 1_000);
+    stage.advance(1_050);
+    stage.origin(1).send(answer("moved"));
+    expect(first.text).toEndWith("moved");
+    expect(/Set-Cookie: ([^;]+)/i.exec(first.text)![1]).not.toBe(cookie);
+  });
+
+  test("all endpoints in their last moment: once elsewhere, then ours", () => {
+    const stage = stageOf();
+    const client = stage.asking(get);
+    drain(stage, 1_000, 0);
+    drain(stage, 2_000, 1);
+    stage.table.cells[stage.table.state(1) + StateCell.state] = EndpointState.ready;
+    stage.advance(1_050);
+    expect(stage.connects).toBe(2);
+    stage.advance(1_000);
+    expect(client.text).toContain('details="drain-window-over"');
+    expect(stage.connects).toBe(2);
   });
 });

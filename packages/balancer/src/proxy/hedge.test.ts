@@ -129,6 +129,33 @@ describe("a hedge", () => {
     expect(client.text).toEndWith("second");
     expectQuiet(stage);
   });
+
+  test("has no more than that from when it began, whenever it takes the first one's place", () => {
+    const timeouts = { ...poolPlan().timeouts, perTry: 400 };
+    const { stage, client } = hedged(stageWith({}, { timeouts }));
+    stage.advance(150);
+    stage.origin(0).reset();
+    // It began at 200 to 250 ms, so it is over at 600 to 650.
+    stage.advance(175);
+    expect(client.text).toBe("");
+    stage.advance(100);
+    expect(stage.origin(1).wasReset).toBeTrue();
+    expect(client.text).toContain("try-timeout");
+    expectQuiet(stage);
+  });
+
+  test("that is long connecting is told, and has, what is then left", () => {
+    const timeouts = { ...poolPlan().timeouts, perTry: 400 };
+    const stage = stageWith({}, { timeouts, deadlineHeader: "x-request-deadline" });
+    stage.network.welcome = () => (stage.connects === 2 ? "silent" : "open");
+    hedged(stage);
+    stage.advance(100);
+    stage.network.connects[1]!.open();
+    stage.network.run();
+    const left = Number(/x-request-deadline: (\d+)/.exec(stage.origin(1).text)?.[1]);
+    expect(left).toBeGreaterThanOrEqual(250);
+    expect(left).toBeLessThanOrEqual(300);
+  });
 });
 
 describe("no hedge", () => {

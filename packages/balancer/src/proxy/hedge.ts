@@ -1,7 +1,7 @@
 // The second try of a hedged request, at another endpoint while the first goes on (docs/retries.md). Until its answer begins
 // it is a guest of its exchange; then, or when the first fails, it takes the first one's place.
 import type { AnswerHead } from "@plimsoll/wire/http1";
-import type { FaultCode } from "../base/fault.ts";
+import { type FaultCode, faults } from "../base/fault.ts";
 import { EndpointCell } from "../observe/table.ts";
 import type { Endpoint } from "../pool/endpoint.ts";
 import type { AnswerSink } from "./answer-sink.ts";
@@ -14,8 +14,8 @@ import { sendTry, takeUpstream } from "./upstream-try.ts";
 
 /** The exchange, as its hedge knows it. */
 export interface HedgeOwner {
-  /** Lines of its own in its head. */
-  hedgeLines(attempt: number): string;
+  /** Lines of its own in its head: which try it is, and what is left for one that began at `startedAt`. */
+  hedgeLines(attempt: number, startedAt: number): string;
   /** Its answer begins. */
   hedgeAnswered(bytes: Uint8Array, head: AnswerHead): void;
   /** It is over without an answer, and has let go of its endpoint. */
@@ -86,7 +86,7 @@ export class Hedge implements AnswerSink {
   drained(): void {}
 
   failed(code: FaultCode): void {
-    this.endpoint.count(EndpointCell.failures);
+    if (faults[code].side === "upstream") this.endpoint.count(EndpointCell.failures);
     this.endpoint.end();
     this.#owner.hedgeFailed(code);
   }
@@ -97,7 +97,7 @@ export class Hedge implements AnswerSink {
 
   #send(): void {
     this.sentAt = this.#context.clock.now();
-    sendTry(this.upstream, this.#head, this.#method, false, this.#owner.hedgeLines(this.attempt));
+    sendTry(this.upstream, this.#head, this.#method, false, this.#owner.hedgeLines(this.attempt, this.startedAt));
     this.upstream.requestSent();
   }
 }

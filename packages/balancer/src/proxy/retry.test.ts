@@ -15,12 +15,18 @@ const handshakes = [
   "upstream-certificate-expired",
   "upstream-certificate-misnamed",
 ] as const;
-const sound = { safe: true, bodyLost: false, answered: false };
+const sound = { safe: true, sent: true, bodyLost: false, answered: false };
 
 describe("by default", () => {
   const usual = rules(["connect", "reset"]);
   const connects: readonly FaultCode[] = ["connect-refused", "connect-failed", "connect-timeout", ...handshakes];
-  const deaths: readonly FaultCode[] = ["upstream-closed", "upstream-reset", "answer-truncated", "try-timeout"];
+  const deaths: readonly FaultCode[] = [
+    "upstream-closed",
+    "upstream-reset",
+    "answer-truncated",
+    "try-timeout",
+    "drain-window-over",
+  ];
 
   test("every code of the register: sent again, if safe, or never", () => {
     for (const code of faultCodes) {
@@ -51,16 +57,22 @@ describe("by default", () => {
 
 test("each reason stands for itself", () => {
   const by = (on: readonly RetryOn[]) => faultCodes.filter((code) => isRetriable(rules(on), { ...sound, code }));
-  expect(by([])).toEqual(["try-timeout"]);
-  expect(by(["connect"])).toEqual([
-    "connect-refused",
-    "connect-failed",
-    "connect-timeout",
-    ...handshakes,
+  const always: readonly FaultCode[] = ["try-timeout", "drain-window-over"];
+  expect(by([]).toSorted()).toEqual(always.toSorted());
+  expect(by(["connect"])).toEqual(["connect-refused", "connect-failed", "connect-timeout", ...handshakes, ...always]);
+  expect(by(["reset"])).toEqual([
+    "upstream-closed",
+    "upstream-reset",
     "try-timeout",
+    "answer-truncated",
+    "drain-window-over",
   ]);
-  expect(by(["reset"])).toEqual(["upstream-closed", "upstream-reset", "try-timeout", "answer-truncated"]);
-  expect(by(["timeout"])).toEqual(["first-byte-timeout", "try-timeout"]);
+  expect(by(["timeout"])).toEqual(["first-byte-timeout", ...always]);
+});
+
+test("what was not sent when its endpoint's drain was over goes elsewhere, whatever its method", () => {
+  const cut = { ...sound, code: "drain-window-over", safe: false } as const;
+  expect([true, false].map((sent) => isRetriable(rules([]), { ...cut, sent }))).toEqual([false, true]);
 });
 
 test("statuses are folded once, and only where there is a second try", () => {

@@ -39,6 +39,8 @@ export interface FailedTry {
   readonly code: FaultCode;
   /** Whether the request may be worked on twice: its method is idempotent, or it has a key that makes it so. */
   readonly safe: boolean;
+  /** Whether anything of the request may have reached the endpoint. */
+  readonly sent: boolean;
   /** Whether a byte of the body went out that was not kept: then there is nothing to send again. */
   readonly bodyLost: boolean;
   /** Whether anything of an answer went to the client, informational ones included. */
@@ -46,11 +48,13 @@ export interface FailedTry {
 }
 
 /** True when the request can be sent again; attempts and budget are the caller's affair. */
-export function isRetriable(rules: RetryRules, { code, safe, bodyLost, answered }: FailedTry): boolean {
+export function isRetriable(rules: RetryRules, { code, safe, sent, bodyLost, answered }: FailedTry): boolean {
   const { retry } = faults[code];
   if (bodyLost || answered || retry === "never") return false;
   // No connection was made, so nobody has seen anything of the request.
   if (retry === "always") return rules.connect;
+  // The endpoint did nothing wrong: it had to leave, and who was still there is served elsewhere whatever a route names.
+  if (code === "drain-window-over") return safe || !sent;
   if (!safe) return false;
   if (code === "first-byte-timeout") return rules.timeout;
   // Whoever limits a try wants another one.

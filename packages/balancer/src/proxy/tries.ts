@@ -2,7 +2,7 @@
 // well, and what is kept for that. From the first byte of an answer's head on it only holds the connection; what comes then
 // goes straight to the exchange.
 import { type AnswerHead, Method } from "@plimsoll/wire/http1";
-import type { FaultCode } from "../base/fault.ts";
+import { type FaultCode, faults } from "../base/fault.ts";
 import type { TryRecord } from "../observe/access-record.ts";
 import { EndpointCell, PoolCell } from "../observe/table.ts";
 import type { Endpoint } from "../pool/endpoint.ts";
@@ -253,8 +253,8 @@ export class Tries implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
 
   // HedgeOwner
 
-  hedgeLines(attempt: number): string {
-    return this.#lines(attempt, (this.#clock as ExchangeClock).leftBeside(this.destination?.timeouts.perTry ?? 0));
+  hedgeLines(attempt: number, startedAt: number): string {
+    return this.#lines(attempt, (this.#clock as ExchangeClock).leftBeside(this.#leftOfTry(startedAt)));
   }
 
   hedgeAnswered(bytes: Uint8Array, head: AnswerHead): void {
@@ -421,6 +421,12 @@ export class Tries implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
     clock.hedgeIn(asks && this.attempts === 1 && requestDone && !this.#upgrade ? retry.hedge : 0);
   }
 
+  /** Ms that a try which began at `startedAt` has left for itself; 0 = it has no limit. */
+  #leftOfTry(startedAt: number): number {
+    const { perTry } = (this.destination as Destination).timeouts;
+    return perTry === 0 ? 0 : Math.max(1, perTry - (this.#context.clock.now() - startedAt));
+  }
+
   /** A try is over without an answer: another one, or the end. `raced`: by the keep-alive race, as far as can be seen. */
   #failed(code: FaultCode, cause: string, raced: boolean): void {
     const endpoint = this.endpoint as Endpoint;
@@ -428,7 +434,7 @@ export class Tries implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
     const hedge = this.#hedge;
     if (hedge !== null || this.#mayRetry(code)) {
       if (raced) pool.count(PoolCell.staleRetried);
-      endpoint.count(EndpointCell.failures);
+      if (faults[code].side === "upstream") endpoint.count(EndpointCell.failures);
       this.#note(endpoint, code, 0, this.startedAt);
       endpoint.end();
       if (hedge !== null) this.#adopt(hedge);
@@ -447,8 +453,12 @@ export class Tries implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
   #mayRetry(code: FaultCode): boolean {
     const { retry, pool } = this.destination as Destination;
     if (this.attempts >= retry.attempts + (this.#raced ? 1 : 0)) return false;
-    const failed = { code, safe: this.#safe, bodyLost: this.#bodyLost, answered: this.#informed };
-    return isRetriable(retry, failed) && pool.retryAllowed(retry.budget);
+    const sent = this.#owner.stage >= Stage.sending;
+    const failed = { code, safe: this.#safe, sent, bodyLost: this.#bodyLost, answered: this.#informed };
+    if (!isRetriable(retry, failed)) return false;
+    // That its endpoint left says more than that nobody is left.
+    if (code === "drain-window-over" && !pool.goesOn) return false;
+    return pool.retryAllowed(retry.budget);
   }
 
   /** Another try, elsewhere than at `failed` if that can be. */
@@ -488,7 +498,7 @@ export class Tries implements AnswerSink, Waiter, ClockOwner, HedgeOwner {
     this.connectMs = hedge.connectMs;
     this.reused = upstream.reused;
     this.#owner.stage = upstream.open ? Stage.sending : Stage.connecting;
-    this.#limitTry(this.destination as Destination);
+    this.#clock?.limitTry(this.#leftOfTry(hedge.startedAt));
   }
 
   #dropHedge(): void {

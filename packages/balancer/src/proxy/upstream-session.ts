@@ -161,7 +161,7 @@ export class UpstreamSession implements ConnectionHandler, IdleConnection, Answe
 
   /** The endpoint's drain has no more time for this exchange. */
   cut(): void {
-    this.fault("drain-window-over", "cut at the end of the drain's window");
+    this.#fail("drain-window-over", "cut at the end of the drain's window");
   }
 
   // ConnectionHandler
@@ -258,6 +258,10 @@ export class UpstreamSession implements ConnectionHandler, IdleConnection, Answe
     if (this.#phase === Phase.connecting) {
       this.endpoint.connectFailed(this.#context.clock.wall(), code === "connect-refused");
     } else this.endpoint.tryFailed(code, this.reused);
+    this.#fail(code, cause);
+  }
+
+  #fail(code: FaultCode, cause: string): void {
     const { sink } = this;
     this.sink = null;
     this.#die(true);

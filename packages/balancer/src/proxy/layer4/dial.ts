@@ -1,6 +1,6 @@
 // How a connection gets its endpoint: picked, waited for where all are at their limit, connected to, and another one asked
 // where that fails. Nothing of the client's bytes is sent before a connection stands, so another try costs nobody anything.
-import type { FaultCode } from "../../base/fault.ts";
+import { type FaultCode, faults } from "../../base/fault.ts";
 import type { CloseReason, Connection, ConnectionHandler } from "../../net/transport.ts";
 import { Timer } from "../../net/wheel.ts";
 import type { TryRecord } from "../../observe/access-record.ts";
@@ -89,10 +89,11 @@ export class Dial implements ConnectionHandler, Waiter, Occupant {
   again(code: FaultCode, ms: number): boolean {
     const { retry, pool } = this.destination;
     const endpoint = this.endpoint as Endpoint;
-    const failed = { code, safe: true, bodyLost: false, answered: false };
-    if (this.attempts >= retry.attempts || !isRetriable(retry, failed) || !pool.retryAllowed(retry.budget))
-      return false;
-    endpoint.count(EndpointCell.failures);
+    const failed = { code, safe: true, sent: false, bodyLost: false, answered: false };
+    if (this.attempts >= retry.attempts || !isRetriable(retry, failed)) return false;
+    if (code === "drain-window-over" && !pool.goesOn) return false;
+    if (!pool.retryAllowed(retry.budget)) return false;
+    if (faults[code].side === "upstream") endpoint.count(EndpointCell.failures);
     this.note(code, ms);
     this.release();
     this.#avoid = this.#avoid === null ? endpoint : [endpoint].concat(this.#avoid);
@@ -144,6 +145,7 @@ export class Dial implements ConnectionHandler, Waiter, Occupant {
 
   cut(): void {
     this.#drop();
+    if (this.again("drain-window-over", this.#context.clock.now() - this.since)) return;
     this.#owner.unreached("drain-window-over", "cut at the end of the drain's window");
   }
 

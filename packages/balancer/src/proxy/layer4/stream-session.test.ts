@@ -371,6 +371,25 @@ describe("leaving", () => {
     expect(set.endpointCell("cutTunnels")).toBe(1);
   });
 
+  test("one that is still being connected to goes elsewhere when the window is over, for nothing was sent", () => {
+    const set = stage(2);
+    set.network.welcome = () => (set.connects === 1 ? "silent" : "open");
+    const client = set.asking("x");
+    drain(set, 0, 1_000);
+    set.advance(1_050);
+    expect(set.origin(1).text).toBe("x");
+    set.origin(1).send("y");
+    expect(client.text).toBe("y");
+    expect(set.endpointCell("connectFailures", 0)).toBe(0);
+    const alone = stage(1);
+    alone.network.welcome = () => "silent";
+    const other = alone.asking("x");
+    drain(alone, 0, 1_000);
+    alone.advance(1_050);
+    expect([other.wasReset, alone.connects]).toEqual([true, 1]);
+    expect(alone.records[0]).toMatchObject({ fault: "drain-window-over" });
+  });
+
   test("a drain that is taken back ends nothing", () => {
     const set = stage(1);
     const client = set.asking("x");
