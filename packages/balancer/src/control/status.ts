@@ -1,11 +1,21 @@
 // What the program tells of itself: one plain object, the same for `plimsoll status`, for GET /status and for tests.
 import type { Plan } from "../config/plan.ts";
-import { EndpointCell, ListenerCell, PoolCell, StateCell, WorkerCell, type SharedTable } from "../observe/table.ts";
+import {
+  EndpointCell,
+  EndpointState,
+  ListenerCell,
+  PoolCell,
+  StateCell,
+  WorkerCell,
+  type SharedTable,
+} from "../observe/table.ts";
+import { algorithms } from "../pool/balance/table.ts";
 import type { EnginePlan } from "../proxy/assemble.ts";
 import { drainWindow, type DrainWindow } from "./drain-window.ts";
 import type { DrainFacts, Drains, LeavingFacts } from "./drains.ts";
 import type { Ejection } from "../pool/outlier/watch.ts";
-import { shareAt } from "../pool/slow-start.ts";
+import type { PoolPlan } from "../pool/plan.ts";
+import { shareAt, warmSince } from "../pool/slow-start.ts";
 import type { OrderStatus } from "./acme/order-state.ts";
 import type { EndpointStates } from "./endpoint-states.ts";
 import { ladderStatus, type LadderStatus } from "./ladder-status.ts";
@@ -136,22 +146,16 @@ export function listenerStatus(table: SharedTable, plan: EnginePlan, sockets: re
 export function poolStatus(
   table: SharedTable,
   plan: EnginePlan,
-  states: EndpointStates,
+  states: Pick<EndpointStates, "of" | "failsOpen">,
   drains: Pick<Drains, "of" | "underWay">,
   outliers: Pick<Outliers, "ejection">,
   probes: Pick<Probes, "last">,
   shutdown: Plan["shutdown"],
   wallNow: number,
 ): PoolStatus[] {
-  return plan.pools.map((pool) => ({
-    name: pool.name,
-    balance: pool.balance,
-    requests: table.sum(table.pool(0, pool.slot) + PoolCell.requests),
-    queued: table.sum(table.pool(0, pool.slot) + PoolCell.queued),
-    failsOpen: states.failsOpen(pool.name),
-    drain: drainWindow(table, pool),
-    hierarchy: ladderStatus(table, plan, shutdown, pool, drainWindow(table, pool)),
-    endpoints: pool.endpoints.map((endpoint): EndpointStatus => {
+  return plan.pools.map((pool) => {
+    const since = coldSince(table, pool, wallNow);
+    const endpoints = pool.endpoints.map((endpoint): EndpointStatus => {
       const entry = states.of(pool.name, endpoint);
       const { address } = endpoint;
       const sum = (cell: number) => table.sum(table.endpoint(0, endpoint.slot) + cell);
@@ -175,12 +179,43 @@ export function poolStatus(
         ejection: outliers.ejection(pool.name, endpoint.slot),
         unreachableUntil: stateCell(StateCell.passiveUntil) > wallNow ? stateCell(StateCell.passiveUntil) : 0,
         ejections: stateCell(StateCell.ejections),
-        share: shareAt(stateCell(StateCell.warmFrom), pool.slowStart, wallNow),
+        share:
+          stateCell(StateCell.warmFrom) >= since ? shareAt(stateCell(StateCell.warmFrom), pool.slowStart, wallNow) : 1,
         oldest: drains.underWay(endpoint).oldest,
         drain: drains.of(pool.name, endpoint),
       };
-    }),
-  }));
+    });
+    return {
+      name: pool.name,
+      balance: pool.balance,
+      requests: table.sum(table.pool(0, pool.slot) + PoolCell.requests),
+      queued: table.sum(table.pool(0, pool.slot) + PoolCell.queued),
+      failsOpen: states.failsOpen(pool.name),
+      drain: drainWindow(table, pool),
+      hierarchy: ladderStatus(table, plan, shutdown, pool, drainWindow(table, pool)),
+      endpoints,
+    };
+  });
+}
+
+/** From when on who comes in is cold, as workers reckon it (`warmUp` in pool/rotation.ts), without zones. */
+function coldSince(table: SharedTable, pool: PoolPlan, wallNow: number): number {
+  if (!algorithms[pool.balance].needsKey) return -Infinity;
+  const cell = (slot: number, cell: number) => table.cells[table.state(slot) + cell] ?? 0;
+  const usable = pool.endpoints.filter(
+    ({ slot, weight }) =>
+      weight > 0 &&
+      cell(slot, StateCell.state) <= EndpointState.ready &&
+      (pool.readiness === null || cell(slot, StateCell.state) === EndpointState.ready) &&
+      cell(slot, StateCell.passiveUntil) <= wallNow &&
+      cell(slot, StateCell.ejectedUntil) <= wallNow,
+  );
+  const primaries = usable.filter(({ backup }) => !backup);
+  const tier = primaries.length > 0 ? primaries : usable;
+  return warmSince(
+    tier.map(({ slot }) => cell(slot, StateCell.warmFrom)),
+    pool.slowStart,
+  );
 }
 
 export function workerStatus(

@@ -261,9 +261,14 @@ export class Endpoint {
     this.#cells[this.#own + EndpointCell.latencyLogSquares]! += log * log;
   }
 
+  /** Wall-clock ms at which its slow start began; 0 = it has been here from the start. */
+  warmFrom(): number {
+    return this.#cells[this.#state + StateCell.warmFrom]!;
+  }
+
   /** Sets its share of its weight, as of `wallNow`. */
   warm(slowStart: number, wallNow: number): void {
-    this.share = shareAt(this.#cells[this.#state + StateCell.warmFrom]!, slowStart, wallNow);
+    this.share = shareAt(this.warmFrom(), slowStart, wallNow);
     this.weight = this.fullWeight * this.share;
   }
 

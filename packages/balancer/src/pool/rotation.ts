@@ -4,6 +4,7 @@ import type { Picker, Surroundings } from "./balance/algorithm.ts";
 import { algorithms } from "./balance/table.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { PoolPlan } from "./plan.ts";
+import { warmSince } from "./slow-start.ts";
 
 /** One state of affairs; replaced as a whole. */
 export interface Rotation {
@@ -97,11 +98,21 @@ export function buildRotation(
   return { usable, spill, failOpen, warming, pick: algorithms[plan.balance].build(usable, random, surroundings) };
 }
 
-/** Sets everybody's weight as of now. Where nobody is known to be ready, nobody is known to be cold. */
+/**
+ * Sets everybody's weight as of now. Where nobody is known to be ready, nobody is known to be cold. Where keys belong to
+ * endpoints, each step of a weight moves keys away from where they are at home, which only pays if somebody warm takes them.
+ */
 function warmUp(plan: PoolPlan, usable: readonly Endpoint[], failOpen: boolean, wallNow: number): boolean {
+  const slowStart = failOpen ? 0 : plan.slowStart;
+  const since = algorithms[plan.balance].needsKey
+    ? warmSince(
+        usable.map((one) => one.warmFrom()),
+        slowStart,
+      )
+    : -Infinity;
   let warming = false;
   for (const endpoint of usable) {
-    endpoint.warm(failOpen ? 0 : plan.slowStart, wallNow);
+    endpoint.warm(endpoint.warmFrom() >= since ? slowStart : 0, wallNow);
     if (endpoint.share < 1) warming = true;
   }
   return warming;

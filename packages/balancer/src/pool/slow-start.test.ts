@@ -154,6 +154,67 @@ describe.each(Object.keys(algorithms) as AlgorithmName[])("%s", (balance) => {
   });
 });
 
+describe.each(["ringHash", "maglev"] as const)("%s", (balance) => {
+  const keys = 4_000;
+
+  /** Where each of many keys is at home. */
+  function homes(pool: Pool): number[] {
+    return Array.from({ length: keys }, (_, key) => pool.pick(mix(key), null)!.slot);
+  }
+
+  function moved(before: readonly number[], pool: Pool): number {
+    const after = homes(pool);
+    return before.filter((slot, index) => slot !== after[index]).length;
+  }
+
+  test("a pool that comes back as a whole has every key at home as soon as the last one is back", () => {
+    const { pool, worker } = warmingPool(balance, slowStart);
+    const before = homes(pool);
+    const back = (slot: number) => {
+      setState(
+        worker,
+        pool.endpoints.find((one) => one.slot === slot)!,
+        "ready",
+      );
+      warmFrom(worker, slot, worker.time.now);
+    };
+    for (const endpoint of pool.endpoints) setState(worker, endpoint, "unready");
+    // One after the other, as probes with jitter find them.
+    for (const slot of [2, 0, 3, 1]) {
+      worker.time.now += 1_700;
+      back(slot);
+      pool.tick(worker.time.now, worker.time.now);
+    }
+    for (let age = 0; age <= slowStart + 10_000; age += 1_000) {
+      expect(moved(before, pool)).toBe(0);
+      worker.time.now += 1_000;
+      pool.tick(worker.time.now, worker.time.now);
+    }
+    expect(pool.rotation.warming).toBe(false);
+  });
+
+  test("one that comes back beside warm ones gets its keys little by little, one that comes long after the others, too", () => {
+    const { pool, worker } = warmingPool(balance, slowStart);
+    const before = homes(pool);
+    const [late] = pool.endpoints.filter(({ slot }) => slot === 3);
+    for (const first of [0, worker.time.now]) {
+      for (const slot of [0, 1, 2]) warmFrom(worker, slot, first);
+      setState(worker, late!, "unready");
+      worker.time.now += slowStart + 5_000;
+      pool.tick(worker.time.now, worker.time.now);
+      setState(worker, late!, "ready");
+      warmFrom(worker, 3, worker.time.now);
+      pool.tick(worker.time.now, worker.time.now);
+      const own = before.filter((slot) => slot === 3).length;
+      expect(moved(before, pool)).toBeGreaterThan(own * 0.8);
+      expect(pool.rotation.warming).toBe(true);
+      worker.time.now += slowStart;
+      pool.tick(worker.time.now, worker.time.now);
+      expect(moved(before, pool)).toBe(0);
+    }
+  });
+});
+
 test("weights count on: half of a weight of 4 is 2", () => {
   const endpoints = [endpointPlan(0, { weight: 4 }), endpointPlan(1)];
   const { pool, worker } = warmingPool("p2c", 0, { endpoints });

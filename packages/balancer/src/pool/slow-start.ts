@@ -18,6 +18,14 @@ export function shareAt(warmFrom: number, slowStart: number, wallNow: number): n
   return share > leastShare ? share : leastShare;
 }
 
+/**
+ * From when on somebody had a full share: who began to warm up (`warmFrom` cells of all in rotation) before that found nobody
+ * warmer than itself. -Infinity where one was here from the start.
+ */
+export function warmSince(warmFroms: readonly number[], slowStart: number): number {
+  return warmFroms.includes(0) ? -Infinity : Math.min(...warmFroms) + slowStart;
+}
+
 /** Ms between two steps of the weights while somebody warms up. */
 export function stepLength(slowStart: number): number {
   return Math.max(shortestStep, slowStart / steps);
