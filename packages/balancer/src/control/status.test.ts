@@ -29,7 +29,7 @@ function sharesOf(balance: PoolPlan["balance"], standings: readonly Standing[]) 
     table,
     { listeners: [], pools: [pool] },
     { of: () => undefined, failsOpen: () => false },
-    { of: () => null, underWay: () => ({ inFlight: 0, tunnels: 0, oldest: 0 }) },
+    { of: () => null, underWay: () => ({ inFlight: 0, exchanges: 0, tunnels: 0, oldest: 0 }) },
     { ejection: () => null },
     { last: () => null },
     { lag: 0, window: 0, stopGrace: 0 },
