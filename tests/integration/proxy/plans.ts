@@ -113,6 +113,7 @@ function listenerPlan(options: ListenerOptions, routes: readonly RoutePlan[]): L
     readyPath: "",
     errorPages: [],
     tls: null,
+    plainRoutes: null,
     ...rest,
     timeouts: {
       proxyHeader: 5_000,

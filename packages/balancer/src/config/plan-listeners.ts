@@ -66,7 +66,21 @@ function planListener(
     errorPages: pages.get(name) ?? [],
     tls: listener.tls === undefined ? null : planListenerTls(name, listener.tls, certificates),
     routes: listener.redirect === undefined ? withHsts(routes, listener.tls?.hsts) : [redirectRoute(name, listener)],
+    plainRoutes: plainRoutes(name, listener, routes),
   };
+}
+
+/** What leads clients without TLS where TLS comes in. RFC 6797 §7.2: HSTS is not said to them. */
+function plainRoutes(
+  name: string,
+  { plainHttp, protocol, tls }: ListenerConfig,
+  routes: readonly RoutePlan[],
+): readonly RoutePlan[] | null {
+  if (plainHttp === "refuse" || (tls === undefined && protocol !== "tls")) return null;
+  if (plainHttp === "serve") return routes;
+  // The port that the client wrote is one where TLS comes in, too; without one it came from port 80, and goes to 443.
+  const redirect = { to: "https://{authority}{path}", status: 308 } as const;
+  return [planRoute(routeSchema.parse({ redirect }), `${name}.plainHttp`, {})];
 }
 
 /** The only route of a listener that sends everybody to HTTPS. */

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { writeProxyHeader, writeProxyLine, writeProxyLocal } from "@plimsoll/wire/proxy-protocol";
 import type { Connection } from "../net/transport.ts";
 import { ListenerCell } from "../observe/table.ts";
-import { arrivesProxied } from "./arrival.ts";
+import { arrives } from "./arrival.ts";
 import type { Peer } from "./fixtures/network.ts";
 import { listenerPlan, routePlan } from "./fixtures/plans.ts";
 import { answer, get, Stage } from "./fixtures/stage.ts";
@@ -261,8 +261,8 @@ test("a listener that leaves waits for who has begun, as long for who has not, a
 
 test("who shook hands before a reload that asks for headers has none to send any more", () => {
   const plan = listenerPlan({ proxyProtocol: "require" });
-  const state = { current: { plan, trusted: null } } as unknown as ListenerState;
+  const state = { current: { plan, plain: null, tls: null, trusted: null } } as unknown as ListenerState;
   const connection = { tls: null, remoteAddress: "192.0.2.7" } as Connection;
-  expect(arrivesProxied(state, connection)).toBe(true);
-  expect(arrivesProxied(state, { ...connection, tls: { version: "TLSv1.3" } } as Connection)).toBe(false);
+  expect(arrives(state, connection)).toBe(true);
+  expect(arrives(state, { ...connection, tls: { version: "TLSv1.3" } } as Connection)).toBe(false);
 });

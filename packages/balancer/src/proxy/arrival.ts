@@ -1,5 +1,6 @@
-// A connection whose first bytes say for whom it was made: the PROXY protocol header is read, and only then does a session
-// begin, which knows no other client than the one that the header names.
+// A connection whose first bytes say what it is. For whom it was made: the PROXY protocol header is read, and only then does a
+// session begin, which knows no other client than the one that the header names. And, where one port is for both, whether
+// TLS comes or plain HTTP.
 import { parseProxyHeader, ProxyHeader, ProxyViolation, proxyViolations } from "@plimsoll/wire/proxy-protocol";
 import type { FaultCode } from "../base/fault.ts";
 import type { CloseReason, Connection, ConnectionHandler } from "../net/transport.ts";
@@ -9,20 +10,32 @@ import { admit } from "./client-admission.ts";
 import type { EngineContext } from "./engine-context.ts";
 import { countHandshake, serverTlsOf } from "./handshakes.ts";
 import { HeldBytes } from "./held-bytes.ts";
-import type { ListedSession, ListenerState } from "./listener-state.ts";
+import type { ListedSession, ListenerSnapshot, ListenerState } from "./listener-state.ts";
 import type { FoldedTls } from "./listener-tls.ts";
-import { type OpenSession, refusals } from "./sessions.ts";
+import { type OpenSession, refusals, sessions } from "./sessions.ts";
 
-/** Whether `connection` has to say for whom it is before its session begins, or may not have one at all. */
-export function arrivesProxied(state: ListenerState, connection: Connection): boolean {
-  const { plan, tls, trusted } = state.current;
-  // Hands were shaken under the settings before a reload: nothing can stand in front any more.
-  if (plan.proxyProtocol === "off" || connection.tls !== null) return false;
-  // Where TLS may stand behind a header, all begin in plain text, and those without one are encrypted from here.
-  return (
-    tls !== null || plan.proxyProtocol === "require" || (trusted !== null && trusted.contains(connection.remoteAddress))
-  );
+/** Whether something is read of connections to a listener before they may shake hands: then all begin in plain text. */
+export function readsAhead({ plan, plain }: ListenerSnapshot): boolean {
+  return plan.proxyProtocol !== "off" || plain !== null;
 }
+
+/** Whether `connection` has to say what it is before its session begins, or may not have one at all. */
+export function arrives(state: ListenerState, connection: Connection): boolean {
+  const { plan, plain, tls } = state.current;
+  // Hands were shaken under the settings before a reload: nothing can stand in front any more.
+  if (connection.tls !== null) return false;
+  // Those without a header are encrypted from here, too.
+  return tls !== null || plain !== null || plan.proxyProtocol === "require" || awaitsHeader(state, connection);
+}
+
+/** Whether a PROXY protocol header may come, or must. */
+function awaitsHeader({ current: { plan, trusted } }: ListenerState, connection: Connection): boolean {
+  if (plan.proxyProtocol === "off") return false;
+  return plan.proxyProtocol === "require" || (trusted !== null && trusted.contains(connection.remoteAddress));
+}
+
+/** What a client that begins a handshake sends first (RFC 8446 §5.1). No request begins so: it is no character of a token. */
+const handshakeRecord = 22;
 
 const nothing = new Uint8Array(0);
 
@@ -41,6 +54,8 @@ export class Arrival implements ConnectionHandler, ListedSession {
   readonly #open: OpenSession;
   readonly #timer: Timer;
   readonly #held = new HeldBytes();
+  /** The header was read, or none is waited for: what comes now is the client's. */
+  #headed: boolean;
   /** Told once it is a session: to have one request, and a moment for it, or `patient`ly its usual time. */
   #winding = false;
   #patient = false;
@@ -53,8 +68,9 @@ export class Arrival implements ConnectionHandler, ListedSession {
     this.#connection = connection;
     this.#open = open;
     this.#timer = new Timer(() => this.#expired());
+    this.#headed = !awaitsHeader(state, connection);
     state.add(this);
-    context.wheel.arm(this.#timer, state.current.plan.timeouts.proxyHeader);
+    context.wheel.arm(this.#timer, this.#headed ? this.#longest : state.current.plan.timeouts.proxyHeader);
   }
 
   wind(patient: boolean): void {
@@ -71,16 +87,11 @@ export class Arrival implements ConnectionHandler, ListedSession {
   onOpen(): void {}
 
   onData(bytes: Uint8Array): void {
-    if (!this.#trusted) {
-      if (this.#required) return this.#refuseUntrusted();
-      this.#held.add(bytes, 0, bytes.length);
-      this.#begin(null, false);
-    } else if (this.#held.empty) this.#read(bytes, 0, bytes.length);
-    else {
-      this.#held.add(bytes, 0, bytes.length);
-      const held = this.#held.take();
-      this.#read(held, this.#held.from, this.#held.to);
-    }
+    const held = this.#held;
+    if (held.empty) return this.#read(bytes, 0, bytes.length);
+    held.add(bytes, 0, bytes.length);
+    const all = held.take();
+    this.#read(all, held.from, held.to);
   }
 
   onDrain(): void {}
@@ -88,8 +99,8 @@ export class Arrival implements ConnectionHandler, ListedSession {
   onEnd(): void {
     // A proxy that only looks whether somebody listens has nothing to say, and is answered by the connection itself.
     if (this.#held.empty) this.#close();
-    else if (this.#required) this.#refuse("proxy-header-malformed", "closed within the header");
-    else this.#begin(null, true);
+    else if (this.#required && !this.#headed) this.#refuse("proxy-header-malformed", "closed within the header");
+    else this.#tellKind(true);
   }
 
   onClose(_reason: CloseReason, _cause: string): void {
@@ -105,36 +116,65 @@ export class Arrival implements ConnectionHandler, ListedSession {
     return this.#state.current.plan.proxyProtocol === "require";
   }
 
-  /** Reads [from, to) of all that came so far. */
-  #read(bytes: Uint8Array, from: number, to: number): void {
-    const header = new ProxyHeader();
-    const position = parseProxyHeader(bytes, from, to, header);
-    if (position === 0) {
-      this.#held.add(bytes, from, to);
-      return;
-    }
-    if (position > 0) {
-      this.#context.cells[this.#state.cells + ListenerCell.bytesIn]! += position - from;
-      this.#held.add(bytes, position, to);
-      this.#begin(header, false);
-    } else if (position !== -ProxyViolation.absent) {
-      this.#refuse("proxy-header-malformed", proxyViolations[-position] ?? "");
-    } else if (this.#required) this.#refuse("proxy-header-missing", "the connection began with something else");
-    else {
-      this.#held.add(bytes, from, to);
-      this.#begin(null, false);
-    }
+  /** How long a client that may speak TLS or not is waited for, ms. */
+  get #longest(): number {
+    const { plan, tls } = this.#state.current;
+    if (this.#winding && !this.#patient) return lastMoment;
+    return tls === null ? plan.timeouts.headers : plan.timeouts.handshake;
   }
 
-  /** The session takes over, and what was read for it; `ended`: its client sends no more. */
-  #begin(header: ProxyHeader | null, ended: boolean): void {
+  /** Reads [from, to) of all that came so far. */
+  #read(bytes: Uint8Array, from: number, to: number): void {
+    let at = from;
+    if (!this.#headed) {
+      at = this.#readHeader(bytes, from, to);
+      if (at < 0) return;
+      this.#headed = true;
+      this.#context.wheel.arm(this.#timer, this.#longest);
+    }
+    if (at < to) this.#held.add(bytes, at, to);
+    this.#tellKind(false);
+  }
+
+  /** Returns where the client's own bytes begin; -1: not known yet, or never. */
+  #readHeader(bytes: Uint8Array, from: number, to: number): number {
+    if (!this.#trusted) {
+      if (!this.#required) return from;
+      this.#refuseUntrusted();
+      return -1;
+    }
+    const header = new ProxyHeader();
+    const position = parseProxyHeader(bytes, from, to, header);
+    if (position > 0) {
+      this.#context.cells[this.#state.cells + ListenerCell.bytesIn]! += position - from;
+      this.#connection.proxied = header;
+      return position;
+    }
+    if (position === 0) this.#held.add(bytes, from, to);
+    else if (position !== -ProxyViolation.absent) {
+      this.#refuse("proxy-header-malformed", proxyViolations[-position] ?? "");
+    } else if (!this.#required) return from;
+    else this.#refuse("proxy-header-missing", "the connection began with something else");
+    return -1;
+  }
+
+  /** Begins what the client's first byte says. `ended`: it sends no more. */
+  #tellKind(ended: boolean): void {
+    const { plain, tls } = this.#state.current;
+    const first = this.#held.first;
+    // Nothing to tell them apart by, yet.
+    if (plain !== null && first < 0) return;
+    if (plain !== null && first !== handshakeRecord) this.#begin(sessions.http as OpenSession, ended);
+    else if (tls !== null) this.#encrypt(tls);
+    else this.#begin(this.#open, ended);
+  }
+
+  /** The session takes over, and what was read for it. */
+  #begin(open: OpenSession, ended: boolean): void {
     const held = this.#held;
     const connection = this.#connection;
     this.#leave();
-    connection.proxied = header;
-    const { tls } = this.#state.current;
-    if (tls !== null) return this.#encrypt(tls, held.length > 0 ? held.take().subarray(held.from, held.to) : nothing);
-    const session = admit(this.#context, this.#state, connection, this.#open);
+    const session = admit(this.#context, this.#state, connection, open);
     if (session === null) return;
     connection.handler = session;
     if (this.#winding) session.wind(this.#patient);
@@ -143,9 +183,12 @@ export class Arrival implements ConnectionHandler, ListedSession {
   }
 
   /** What comes now is the client's handshake, and the session begins behind it. */
-  #encrypt(tls: FoldedTls, ahead: Uint8Array): void {
+  #encrypt(tls: FoldedTls): void {
     const { cells } = this.#context;
     const state = this.#state;
+    const held = this.#held;
+    const ahead = held.length > 0 ? held.take().subarray(held.from, held.to) : nothing;
+    this.#leave();
     cells[state.cells + ListenerCell.open]!--;
     const server = serverTlsOf(cells, state, tls, this.#context.handshakeFailed);
     this.#connection.startTls(server, ahead, (connection) => {
@@ -171,12 +214,32 @@ export class Arrival implements ConnectionHandler, ListedSession {
 
   #expired(): void {
     if (this.#winding && this.#held.empty) this.#close();
+    else if (this.#headed) this.#unheard();
     else if (this.#required && !this.#trusted) this.#refuseUntrusted();
     else if (this.#required) {
       const { proxyHeader } = this.#state.current.plan.timeouts;
       this.#refuse("proxy-header-timeout", `no whole header after ${proxyHeader} ms`);
-      // A protocol in which the client waits to be spoken to first.
-    } else this.#begin(null, false);
+    } else {
+      this.#headed = true;
+      this.#context.wheel.arm(this.#timer, this.#longest);
+      // A protocol in which the client waits to be spoken to first begins without a byte.
+      this.#tellKind(false);
+    }
+  }
+
+  /** It said nothing by which it could be told what it is; it ends as one does that begins a handshake with silence. */
+  #unheard(): void {
+    const { cells, handshakeFailed } = this.#context;
+    const { tls } = this.#state.current;
+    const ms = this.#longest;
+    if (tls === null) return this.#refuse("client-hello-timeout", `nothing after ${ms} ms`);
+    serverTlsOf(cells, this.#state, tls, handshakeFailed).failed({
+      reason: "timeout",
+      detail: `nothing came within ${ms} ms`,
+      remoteAddress: this.#connection.remoteAddress,
+      serverName: "",
+    });
+    this.cut();
   }
 
   #close(): void {

@@ -10,7 +10,7 @@ import { deadlineField } from "./deadline.ts";
 import { compileErrorPages } from "./error-pages.ts";
 import type { Destination, FoldedRoute } from "./folded-route.ts";
 import { foldTls } from "./listener-tls.ts";
-import type { ListenerSnapshot } from "./listener-state.ts";
+import type { FoldedRoutes, ListenerSnapshot } from "./listener-state.ts";
 import type { ListenerPlan, RoutePlan } from "./plan.ts";
 import { foldRetry } from "./retry.ts";
 import { compileRoutes } from "./route/table.ts";
@@ -52,12 +52,16 @@ function foldListener(
   return {
     plan,
     limits: { headBytes, targetBytes, fieldBytes, fields },
-    table: compileRoutes(plan.routes),
-    routes: plan.routes.map((route) => foldRoute(route, pools, random)),
+    ...foldRoutes(plan.routes, pools, random),
     trusted: trusted.length === 0 ? null : new CidrSet(trusted),
     errorPages: compileErrorPages(plan.errorPages),
     tls: foldTls(plan.tls),
+    plain: plan.plainRoutes === null ? null : foldRoutes(plan.plainRoutes, pools, random),
   };
+}
+
+function foldRoutes(plans: readonly RoutePlan[], pools: ReadonlyMap<string, Pool>, random: Random): FoldedRoutes {
+  return { table: compileRoutes(plans), routes: plans.map((route) => foldRoute(route, pools, random)) };
 }
 
 function foldRoute(plan: RoutePlan, pools: ReadonlyMap<string, Pool>, random: Random): FoldedRoute {

@@ -15,7 +15,7 @@ import { spreadClosing } from "../pool/drain.ts";
 import type { Occupant } from "../pool/occupants.ts";
 import type { Pool } from "../pool/pool.ts";
 import { admit } from "./client-admission.ts";
-import { Arrival, arrivesProxied } from "./arrival.ts";
+import { Arrival, arrives, readsAhead } from "./arrival.ts";
 import { assemble, type EnginePlan, type Snapshot } from "./assemble.ts";
 import { CurrentRequest } from "./current-request.ts";
 import type { EngineContext } from "./engine-context.ts";
@@ -134,9 +134,9 @@ export function createEngine(options: EngineOptions): Engine {
 
   /** How the sockets of a listener speak TLS from the first byte; null where they begin in plain text. */
   function tlsOf(state: ListenerState): ServerTls | null {
-    const { tls, plan } = state.current;
-    // What a proxy in front says comes before the handshake (arrival.ts).
-    if (tls === null || plan.proxyProtocol !== "off") return null;
+    const { tls } = state.current;
+    // What is read first comes before the handshake (arrival.ts).
+    if (tls === null || readsAhead(state.current)) return null;
     return serverTlsOf(context.cells, state, tls, handshakeFailed);
   }
 
@@ -167,7 +167,7 @@ export function createEngine(options: EngineOptions): Engine {
       return connection.handler;
     }
     cells[state.cells + ListenerCell.open]!++;
-    const session = arrivesProxied(state, connection)
+    const session = arrives(state, connection)
       ? new Arrival(context, state, connection, open)
       : admit(context, state, connection, open);
     if (session === null) return connection.handler;

@@ -143,9 +143,10 @@ export class Exchange implements TryOwner {
       this.#answerAlone(null, challenge);
       return;
     }
-    const { only } = listener.table;
-    const index = only >= 0 ? only : listener.table.match(request);
-    const route = index < 0 ? undefined : listener.routes[index];
+    const { table, routes } = listener.plain === null || this.#isSecure(trusted) ? listener : listener.plain;
+    const { only } = table;
+    const index = only >= 0 ? only : table.match(request);
+    const route = index < 0 ? undefined : routes[index];
     if (route === undefined) {
       this.refuse("route-not-found", "");
       return;
@@ -365,11 +366,15 @@ export class Exchange implements TryOwner {
     return this.#peer.port === 0 ? this.#state.port : this.#peer.port;
   }
 
+  /** Whether the client came by HTTPS, to us or to a trusted proxy in front. */
+  #isSecure(trusted: boolean): boolean {
+    if (this.#peer.scheme === "https") return true;
+    return trusted && this.#context.request.header("x-forwarded-proto")?.toLowerCase() === "https";
+  }
+
   #readVisit(stick: Stick, trusted: boolean): void {
-    const { clock, request } = this.#context;
-    const visit = readVisit(stick, this.tries.visit, request, clock.wall());
-    visit.secure =
-      this.#peer.scheme === "https" || (trusted && request.header("x-forwarded-proto")?.toLowerCase() === "https");
+    const visit = readVisit(stick, this.tries.visit, this.#context.request, this.#context.clock.wall());
+    visit.secure = this.#isSecure(trusted);
     this.tries.visit = visit;
   }
 

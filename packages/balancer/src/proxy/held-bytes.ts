@@ -12,6 +12,11 @@ export class HeldBytes {
     return this.#bytes === null;
   }
 
+  /** The first byte; -1 without one. */
+  get first(): number {
+    return this.#bytes === null || this.from === this.to ? -1 : this.#bytes[this.from]!;
+  }
+
   get length(): number {
     return this.to - this.from;
   }

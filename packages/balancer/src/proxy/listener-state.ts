@@ -12,12 +12,16 @@ import type { ListenerPlan } from "./plan.ts";
 import type { FoldedTls } from "./listener-tls.ts";
 import type { RouteTable } from "./route/table.ts";
 
-/** What a snapshot says of one listener. */
-export interface ListenerSnapshot {
-  readonly plan: ListenerPlan;
-  readonly limits: HeadLimits;
+/** Routes, and the way to find the one for a request. */
+export interface FoldedRoutes {
   readonly table: RouteTable;
   readonly routes: readonly FoldedRoute[];
+}
+
+/** What a snapshot says of one listener. */
+export interface ListenerSnapshot extends FoldedRoutes {
+  readonly plan: ListenerPlan;
+  readonly limits: HeadLimits;
   /** Whose forwarding fields are believed; null = nobody's. */
   readonly trusted: CidrSet | null;
   readonly errorPages: ErrorPages;
@@ -25,6 +29,8 @@ export interface ListenerSnapshot {
   readonly challenges: Challenges | null;
   /** null = plain text. */
   readonly tls: FoldedTls | null;
+  /** For requests that come without TLS to a port where TLS comes in; null = such are not told apart. */
+  readonly plain: FoldedRoutes | null;
 }
 
 /** What a listener needs of its open connections: to find them, and to end them. */

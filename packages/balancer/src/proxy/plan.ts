@@ -149,4 +149,9 @@ export interface ListenerPlan {
   /** null = plain text. */
   readonly tls: ListenerTlsPlan | null;
   readonly routes: readonly RoutePlan[];
+  /**
+   * Where TLS comes in: the routes of clients that speak HTTP without it, told apart by their first byte. null = no client is
+   * told apart.
+   */
+  readonly plainRoutes: readonly RoutePlan[] | null;
 }

@@ -315,6 +315,7 @@ listeners:
   tls:
     address: 127.0.0.1:443
     protocol: tls
+    plainHttp: redirect
     routes:
       - { name: h2, match: { sni: shop.example.com, alpn: h2 }, pool: h2 }
       - { name: shop, match: { sni: shop.example.com }, pool: db }
@@ -351,7 +352,13 @@ pools:
   });
 
   test("a question of the wrong layer is answered, and said to be one", () => {
-    expect(explain(layers, get("http://x.example.com:443/"), "", null).listenerNote).toContain(
+    expect(ask("http://shop.example.com:443/")).toMatchObject({
+      listenerNote: "it tells HTTP without TLS from TLS by the first byte",
+      route: "tls.plainHttp",
+      action: "redirect 308 to https://{authority}{path}",
+    });
+    const refusing = { ...layers, listeners: layers.listeners.map((each) => ({ ...each, plainRoutes: null })) };
+    expect(explain(refusing, get("http://x.example.com:443/"), "", null).listenerNote).toContain(
       "refuses what does not begin so",
     );
     expect(explain(plan, get("tcp://127.0.0.1:8080"), "", null).listenerNote).toContain("it speaks HTTP");

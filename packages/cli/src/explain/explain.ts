@@ -59,12 +59,13 @@ export function explain(
   if (listener === null) return { ...nowhere, listener: "", protocol: "", listenerNote: note, routesPassed: [] };
   const mismatch = whyUnread(listener, seen);
   const said = [note, mismatch].filter((text) => text !== "").join("; ");
-  const { chosen, passed } = explainRoute(listener.routes, seen.view);
-  const nameOf = (index: number): string => listener.routes[index]?.name ?? `route ${index}`;
+  const routes = isPlainHttp(listener, seen) ? (listener.plainRoutes ?? listener.routes) : listener.routes;
+  const { chosen, passed } = explainRoute(routes, seen.view);
+  const nameOf = (index: number): string => routes[index]?.name ?? `route ${index}`;
   const routesPassed = passed.map(({ index, why }) => ({ name: nameOf(index), why }));
   const { protocol } = listener;
   const found = { ...nowhere, listener: listener.name, protocol, listenerNote: said, routesPassed };
-  const route = listener.routes[chosen];
+  const route = routes[chosen];
   if (route === undefined) return found;
   const pools = poolsOf(route.action).flatMap((name) => {
     const source = plan.pools.find(({ pool }) => pool.name === name);
@@ -93,8 +94,18 @@ function chooseListener(
   return { listener: null, note: `none listens on port ${port}; name one with --listener` };
 }
 
+/** Whether the question is HTTP without TLS where TLS comes in. */
+function isPlainHttp({ tls, protocol }: ListenerPlan, seen: SeenRequest): boolean {
+  return (tls !== null || protocol === "tls") && seen.protocol === "http" && !seen.secure;
+}
+
 /** What of the question this listener does not look at. */
-function whyUnread({ protocol }: ListenerPlan, seen: SeenRequest): string {
+function whyUnread(listener: ListenerPlan, seen: SeenRequest): string {
+  const { protocol } = listener;
+  if (isPlainHttp(listener, seen)) {
+    if (listener.plainRoutes !== null) return "it tells HTTP without TLS from TLS by the first byte";
+    if (protocol === "http") return "it speaks TLS, and answers HTTP without it with 400; see plainHttp";
+  }
   if (protocol === "http") {
     return seen.protocol === "http"
       ? ""

@@ -78,8 +78,9 @@ export function checkIssuing({ config, plan }: Meant): Finding[] {
 
 function hasPlainPort(listeners: Meant["plan"]["listeners"], config: Meant["config"]): boolean {
   return listeners.some(
-    ({ name, address, protocol }) =>
-      address.port === 80 && protocol === "http" && config.listeners[name]?.tls === undefined,
+    ({ name, address, protocol, plainRoutes }) =>
+      address.port === 80 &&
+      (plainRoutes !== null || (protocol === "http" && config.listeners[name]?.tls === undefined)),
   );
 }
 

@@ -70,6 +70,34 @@ test("a listener without certificate, without routes, or with routes that are ne
   ]);
 });
 
+test("plainHttp: where there is TLS to be told apart from, and where nobody gets around a certificate by it", () => {
+  const tls = `tls: { ${certificates} }, ${routes}`;
+  for (const way of ["redirect", "serve"]) expect(problems(`${tls}, plainHttp: ${way}`)).toEqual([]);
+  expect(problems(`protocol: tls, ${routes}, plainHttp: redirect`)).toEqual([]);
+  expect(problems(`protocol: tls, ${routes}, plainHttp: serve`)).toEqual([
+    "error listeners.web.plainHttp: protocol: tls reads no requests, so its routes cannot lead them",
+  ]);
+  for (const protocol of ["tcp", "udp"]) {
+    expect(problems(`protocol: ${protocol}, ${routes}, plainHttp: redirect`)).toEqual([
+      `error listeners.web.plainHttp: protocol: ${protocol} passes bytes on, and nothing tells TLS from HTTP there`,
+    ]);
+  }
+  expect(problems(`${routes}, plainHttp: redirect`)).toEqual([
+    "error listeners.web.plainHttp: nobody speaks TLS on this listener, so there is nowhere on it to send clients to",
+  ]);
+  expect(problems(`${routes}, plainHttp: serve`)).toEqual([
+    "warning listeners.web.plainHttp: nobody speaks TLS on this listener, so this has no effect",
+  ]);
+  const asking = (mode: string) =>
+    problems(
+      `tls: { ${certificates}, clientCertificates: { ca: ca.pem, mode: ${mode} } }, ${routes}, plainHttp: serve`,
+    );
+  expect(asking("optional")).toEqual([]);
+  expect(asking("required")).toEqual([
+    "error listeners.web.plainHttp: who leaves TLS away is served without the certificate that everybody else must show",
+  ]);
+});
+
 test("HSTS that no browser would build in", () => {
   expect(problems(`tls: { ${certificates}, hsts: { preload: true } }, ${routes}`)[0]).toStartWith(
     "warning listeners.web.tls.hsts.preload",

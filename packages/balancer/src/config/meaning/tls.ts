@@ -11,6 +11,7 @@ export function checkTls({ config, isWritten }: Meant): Finding[] {
       ...checkRoutesThere(listener, path),
       ...checkVersions(listener, path, isWritten),
       ...checkHsts(listener, path),
+      ...checkPlainHttp(listener, path),
     ];
   });
   return [...listeners, ...Object.entries(config.pools).flatMap(([name, pool]) => checkPool(pool, ["pools", name]))];
@@ -74,6 +75,33 @@ function checkVersions({ tls, protocol }: ListenerConfig, path: Path, isWritten:
     findings.push(warning([...at, "ciphers"], "they are of TLS 1.2, which is not spoken here", "remove ciphers"));
   }
   return findings;
+}
+
+/** Whether there is TLS that clients without it could be told apart from, and nothing that they would get around. */
+function checkPlainHttp({ plainHttp, protocol, tls, redirect }: ListenerConfig, path: Path): Finding[] {
+  if (plainHttp === "refuse") return [];
+  const at = [...path, "plainHttp"];
+  if (protocol === "tls") {
+    if (plainHttp === "redirect") return [];
+    const message = "protocol: tls reads no requests, so its routes cannot lead them";
+    return [error(at, message, "write plainHttp: redirect, or serve them on a listener of their own")];
+  }
+  if (protocol !== "http") {
+    const message = `protocol: ${protocol} passes bytes on, and nothing tells TLS from HTTP there`;
+    return [error(at, message, "remove plainHttp, or write protocol: tls")];
+  }
+  if (tls === undefined) {
+    if (redirect !== undefined || plainHttp === "serve") {
+      return [warning(at, "nobody speaks TLS on this listener, so this has no effect", "remove plainHttp")];
+    }
+    const message = "nobody speaks TLS on this listener, so there is nowhere on it to send clients to";
+    return [error(at, message, "write redirect: https for a listener on another port, or add tls")];
+  }
+  if (plainHttp === "serve" && tls.clientCertificates?.mode === "required") {
+    const message = "who leaves TLS away is served without the certificate that everybody else must show";
+    return [error(at, message, "write plainHttp: redirect, or clientCertificates: { mode: optional }")];
+  }
+  return [];
 }
 
 function checkHsts({ tls }: ListenerConfig, path: Path): Finding[] {

@@ -155,6 +155,11 @@ export const listenerSchema = z
         "Bodies of error answers that this program makes, by status (`404`) or class (`4xx`, `5xx`): files, relative to this one, up to 256 KiB each. An endpoint's own answers are never replaced.",
       ),
     tls: listenerTlsSchema.optional(),
+    plainHttp: oneOf(["refuse", "redirect", "serve"])
+      .default("refuse")
+      .describe(
+        "What becomes of clients that speak HTTP without TLS on a port where TLS comes in (`tls`, or `protocol: tls`): told what is wrong and closed (`refuse`), sent to the same address by https (`redirect`), or served by the same routes (`serve`; not with `protocol: tls`, whose routes read no requests). With the latter two the first byte of each connection says which it is.",
+      ),
     redirect: httpsRedirectSchema.optional(),
     routes: z
       .array(routeSchema)

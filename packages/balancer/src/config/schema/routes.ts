@@ -128,7 +128,7 @@ export const routeSchema = z
         to: redirectTarget
           .meta({ examples: ["/new/*", "https://{host}{path}"] })
           .describe(
-            "Path or URL. `*` takes over what the route's `*` matched, `$1` a group of its regex; {scheme}, {host}, {port}, {path} and {query} those of the request. The query is kept unless `to` has one.",
+            "Path or URL. `*` takes over what the route's `*` matched, `$1` a group of its regex; {scheme}, {host}, {authority} (the host with the port that the client wrote), {port}, {path} and {query} those of the request. The query is kept unless `to` has one.",
           ),
         status: redirectStatus.default(307),
       }),

@@ -7,6 +7,7 @@ const request = (target: string, host = "www.example.com"): LocationRequest => {
   const mark = target.indexOf("?");
   return {
     host: () => host,
+    authority: () => (host === "" ? "" : `${host}:8443`),
     path: () => (mark < 0 ? target : target.slice(0, mark)),
     search: () => (mark < 0 ? "" : target.slice(mark)),
   };
@@ -43,6 +44,7 @@ describe("a redirect's location", () => {
     // Placeholders.
     ["https://{host}{path}", "*", "/a/b", "https://www.example.com/a/b"],
     ["https://{host}:{port}{path}", "*", "/a", "https://www.example.com:8080/a"],
+    ["https://{authority}{path}", "*", "/a", "https://www.example.com:8443/a"],
     ["{scheme}://new.example{path}", "*", "/a", "http://new.example/a"],
     ["https://{host}/login?from={path}", "*", "/a?b", "https://www.example.com/login?from=/a"],
     ["/unknown/{thing}", "*", "/a", "/unknown/%7Bthing%7D"],
@@ -89,6 +91,7 @@ describe("nobody can choose the host", () => {
   test("without a Host, a template that needs it leaves the host out", () => {
     expect(location("https://{host}{path}", "*", "/a", "")).toBe("/a");
     expect(location("https://{host}:8443/*", "*", "/a", "")).toBe("/a");
+    expect(location("https://{authority}{path}", "*", "/a", "")).toBe("/a");
     expect(location("https://new.example/*", "*", "/a", "")).toBe("https://new.example/a");
   });
 

@@ -1,4 +1,4 @@
-// The template of a redirect: literal text, `{scheme} {host} {port} {path} {query}`, `*` for what the route's `*` took, `$1` or
+// The template of a redirect: literal text, `{scheme} {host} {authority} {port} {path} {query}`, `*` for what the route's `*` took, `$1` or
 // `$<name>` for a group of the route's regex, `$$` for a dollar sign.
 import type { PathMatch } from "../plan.ts";
 import { below, canonicalPath, canonicalPrefix, forwardedPath } from "../route/canonical.ts";
@@ -8,6 +8,8 @@ import { encodeUnsafe } from "./encode.ts";
 export interface LocationRequest {
   /** Lower case, without port. */
   host(): string;
+  /** As received: the host, and its port if one was written. */
+  authority(): string;
   /** As received, before "?". */
   path(): string;
   /** "?" and what follows, or "". */
@@ -23,9 +25,12 @@ type Place =
   /** Right behind the host, with nothing to end it: a slash is put before it. */
   | "after-host";
 
+/** What can stand in braces. */
+type Name = "scheme" | "host" | "authority" | "port" | "query" | "path";
+
 type Part =
   | { readonly kind: "text"; readonly text: string }
-  | { readonly kind: "scheme" | "host" | "port" | "query" | "path" }
+  | { readonly kind: Name }
   | {
       readonly kind: "rest";
       readonly place: Place;
@@ -33,7 +38,7 @@ type Part =
     }
   | { readonly kind: "group"; readonly place: Place; readonly name: string };
 
-const token = /\{(scheme|host|port|path|query)\}|\$(?:(\$)|(\d)|<([A-Za-z_][A-Za-z0-9_]*)>)|(\*)/g;
+const token = /\{(scheme|host|authority|port|path|query)\}|\$(?:(\$)|(\d)|<([A-Za-z_][A-Za-z0-9_]*)>)|(\*)/g;
 
 /** Compiles the template. `path` says what `*` and `$1` stand for; where it has no such thing they are plain text. */
 export function compileLocation(
@@ -60,6 +65,9 @@ export function compileLocation(
           break;
         case "host":
           out += request.host();
+          break;
+        case "authority":
+          out += request.authority();
           break;
         case "port":
           out += String(port);
@@ -102,7 +110,7 @@ function parse(to: string, path: PathMatch): Part[] {
     text(to.slice(from, found.index));
     from = found.index + whole.length;
     if (name !== undefined) {
-      parts.push({ kind: name as "scheme" | "host" | "port" | "path" | "query" });
+      parts.push({ kind: name as Name });
     } else if (dollar !== undefined) {
       text("$");
     } else if (star !== undefined && (path.kind === "prefix" || path.kind === "any")) {

@@ -46,6 +46,7 @@ describe("redirects", () => {
       const [received = "", query] = target.split("?");
       const request = {
         host: () => "www.example.com",
+        authority: () => "www.example.com",
         path: () => received,
         search: () => (query === undefined ? "" : "?" + query),
       };

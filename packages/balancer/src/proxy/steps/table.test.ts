@@ -23,7 +23,11 @@ const samples: {
   redirect: {
     plan: route({ path: path("/old/*") }, { action: { kind: "redirect", to: "https://{host}/new/*", status: 308 } }),
     run: (plan) =>
-      compileSteps(plan).redirect?.({ host: () => "h", path: () => "/old/x", search: () => "?q" }, "http", 80),
+      compileSteps(plan).redirect?.(
+        { host: () => "h", authority: () => "h", path: () => "/old/x", search: () => "?q" },
+        "http",
+        80,
+      ),
     does: { status: 308, lines: bytes("Location: https://h/new/x?q\r\n"), body: bytes("") },
   },
   split: {
