@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import tls from "node:tls";
+import { startConnect } from "../../../packages/balancer/src/net/connecting-socket.ts";
 import { recordingHandlers, seen, type Seen, until, untyped } from "./raw-pair.ts";
 
 const pem = (name: string) => readFileSync(join(import.meta.dir, "certificates", name), "utf8");
@@ -75,6 +76,60 @@ describe("TLS on a plain socket that was accepted (decision: PROXY protocol stan
     expect(client.getPeerCertificate().subject?.CN).toBe("b.example");
     expect(client.alpnProtocol).toBe("http/1.1");
     client.destroy();
+  });
+});
+
+describe("TLS on a plain socket of ours (decision: PROXY protocol stands in front of TLS to endpoints)", () => {
+  /** Connects, says HEAD in plain text, and shakes hands; resumes `session` if there is one. Resolves with both sides' news. */
+  function shake(port: number, session: Uint8Array | null) {
+    const near = seen();
+    const plain: string[] = [];
+    const over = Promise.withResolvers<{ readonly near: Seen; readonly reused: boolean; session: Uint8Array | null }>();
+    const fd = startConnect({ kind: "tcp", host: "127.0.0.1", port }) as number;
+    void Bun.connect({
+      fd,
+      allowHalfOpen: true,
+      data: "the plain side",
+      socket: {
+        open: () => void plain.push("open"),
+        drain(socket: { write(text: string): number }) {
+          if (plain.push("drain") > 2) return;
+          socket.write("HEAD");
+          const news = { near, reused: false, session: null as Uint8Array | null };
+          const pair = untyped<Upgradable>(socket).upgradeTLS({
+            data: near,
+            tls: { secureContext: b.context, rejectUnauthorized: false, serverName: "a.example" },
+            socket: {
+              ...recordingHandlers(),
+              // Before its first bytes are made: a session that is set here is offered.
+              open: (side: { setSession(session: Uint8Array): void }) => session !== null && side.setSession(session),
+              session: (_: unknown, offered: Uint8Array) => void (news.session = offered),
+              handshake(side: { isSessionReused(): boolean; write(text: string): number }) {
+                news.reused = untyped<{ isSessionReused(): boolean }>(side).isSessionReused();
+                side.write("hello");
+                over.resolve(news);
+              },
+            },
+          });
+          pair![0].data = "the plain side";
+        },
+        data() {},
+      },
+    } as never);
+    return over.promise;
+  }
+
+  test("upgradeTLS without isServer shakes hands as a client, and resumes what `open` is given", async () => {
+    const { port, far, plain } = listen(4, {
+      data: (socket: { write(text: string): number }) => void socket.write("hi"),
+    });
+    const first = await shake(port, null);
+    await until(() => first.near.text === "hi" && first.session !== null);
+    const second = await shake(port, first.session);
+    await until(() => second.near.text === "hi");
+    expect(plain).toEqual(["HEAD", "HEAD"]);
+    expect([first.reused, second.reused]).toEqual([false, true]);
+    expect(far.events).not.toContain("error");
   });
 });
 

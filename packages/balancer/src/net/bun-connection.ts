@@ -41,6 +41,14 @@ export interface ConnectionHost {
   defect(error: unknown): void;
   /** A plain connection goes on in TLS. */
   upgrade(connection: BunConnection, tls: ServerTls, ahead: Uint8Array, accept: Accept): void;
+  /** A connection of ours that is connected goes on with its handshake. */
+  encrypt(connection: BunConnection, tls: ClientTls): void;
+}
+
+/** What a connection of ours begins with before its owner hears of it: bytes in plain text, and then perhaps a handshake. */
+interface Beginning {
+  readonly preface: Uint8Array;
+  readonly tls: ClientTls | undefined;
 }
 
 /** A handshake that is under way; bun-tls.ts knows more of it. */
@@ -65,6 +73,8 @@ export class BunConnection implements Connection {
   /** A write found the connection reset. */
   lost = false;
   proxied: ProxyHeader | null = null;
+  /** Not null until it is sent. */
+  first: Beginning | null = null;
   /** Not null while its handshake is under way. */
   shaking: PendingHandshake | null = null;
   tls: TlsFacts | null = null;
@@ -293,7 +303,8 @@ export class BunConnection implements Connection {
   drained(): void {
     if (this.state === CONNECTING) {
       // In a handshake nothing is said before its end.
-      if (this.shaking === null) this.opened();
+      if (this.first !== null) this.#begin(this.first);
+      else if (this.shaking === null) this.opened();
       return;
     }
     if (!this.waiting || this.state !== OPEN) return;
@@ -301,11 +312,28 @@ export class BunConnection implements Connection {
     this.handler.onDrain();
   }
 
+  /** It is connected, and has room. */
+  #begin({ preface, tls }: Beginning): void {
+    const sent = this.socket!.write(preface);
+    if (sent >= 0 && sent < preface.length) {
+      // Nothing that is as short as these are fills a new socket; but who knows what a system is set to.
+      this.first = { preface: preface.subarray(sent), tls };
+      return;
+    }
+    this.first = null;
+    // A reset that the write has found (-1) is told as it is on any other connection.
+    if (tls !== undefined) return this.#host.encrypt(this, tls);
+    this.lost = sent < 0;
+    this.opened();
+  }
+
   /** Bytes that came where none were expected. */
   unexpected(bytes: Uint8Array): void {
     if (this.state === CONNECTING && this.shaking === null) {
-      this.opened();
-      received(this.socket!, bytes);
+      this.drained();
+      // In plain text, where its handshake should be.
+      if (this.state === CONNECTING) this.abandon("handshake", "the peer spoke before the handshake");
+      else received(this.socket!, bytes);
     } else if (this.state === LINGERING) {
       this.dropped += bytes.byteLength;
       if (this.dropped > lingerBytes) this.socket!.terminate();
@@ -321,8 +349,8 @@ export class BunConnection implements Connection {
   finished(): void {
     if (this.state === CONNECTING) {
       // An end in the middle of a handshake: with half-open sockets nothing else would follow.
-      if (this.shaking !== null) return this.socket!.terminate();
-      this.opened();
+      if (this.shaking === null) this.drained();
+      if (this.state === CONNECTING) return this.socket!.terminate();
     }
     this.ended = true;
     if (this.state === LINGERING) {

@@ -276,6 +276,21 @@ export function beginClient(connection: BunConnection, tls: ClientTls): void {
   connection.shaking = new ClientHandshake(tls);
 }
 
+/** Begins the handshake of a connection of ours that stands, and on which something was said in plain text. */
+export function encrypt(connection: BunConnection, tls: ClientTls): void {
+  const socket = connection.socket!;
+  beginClient(connection, tls);
+  socket.data = deaf;
+  const pair = (socket as unknown as Upgradable).upgradeTLS({
+    data: connection,
+    tls: clientOptions(tls),
+    socket: clientTlsEvents,
+  });
+  if (pair !== undefined) pair[0].data = deaf;
+  // Its descriptor is closed: the peer's reset came first.
+  else connection.closed(undefined);
+}
+
 /** Bun's `tls` for a side that connects. */
 export function clientOptions({ context, serverName }: ClientTls): object {
   return {

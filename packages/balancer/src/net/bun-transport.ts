@@ -18,6 +18,7 @@ import {
   beginServer,
   clientOptions,
   clientTlsEvents,
+  encrypt,
   pendingHandshakes,
   sameOptions,
   serverOptions,
@@ -60,6 +61,7 @@ export function createBunTransport(options: BunTransportOptions = {}): BunTransp
     linger: (connection) => lingering.add(connection),
     lingered: (connection) => lingering.delete(connection),
     defect: onDefect,
+    encrypt,
     upgrade: (connection, tls, ahead, accept) =>
       upgrade(connection, host, { tls, accept, handshakes: handshakesOf(tls.handshakeTimeout) }, ahead),
   };
@@ -90,7 +92,7 @@ export function createBunTransport(options: BunTransportOptions = {}): BunTransp
       return listen(host, gate, lingering, listenOptions, accept);
     },
 
-    connect(address: Address, handler: ConnectionHandler, tls?: ClientTls): Connection {
+    connect(address: Address, handler: ConnectionHandler, tls?: ClientTls, preface?: Uint8Array | null): Connection {
       const connection = new BunConnection(host, handler, null, address.kind === "tcp" ? address : unixTarget);
       if (gate.isFull) {
         lingering.clear();
@@ -108,8 +110,10 @@ export function createBunTransport(options: BunTransportOptions = {}): BunTransp
       try {
         // `open` runs inside this call, before the connection is made; the first `drain` says that it is.
         const common = { fd: started, allowHalfOpen: true, data: connection };
-        if (tls === undefined) void Bun.connect({ ...common, socket: connectEvents } as never);
-        else {
+        if (preface !== undefined && preface !== null) connection.first = { preface, tls };
+        if (tls === undefined || connection.first !== null) {
+          void Bun.connect({ ...common, socket: connectEvents } as never);
+        } else {
           beginClient(connection, tls);
           void Bun.connect({ ...common, tls: clientOptions(tls), socket: clientTlsEvents } as never);
         }

@@ -122,7 +122,7 @@ export interface Transport {
   listen(options: ListenOptions, accept: Accept): Listener;
   /**
    * Begins to connect, and to shake hands if `tls` is given; `handler.onOpen` or `handler.onClose` follows, never before this
-   * returns.
+   * returns. `preface` goes first, in plain text also where `tls` follows; it must not change.
    */
-  connect(address: Address, handler: ConnectionHandler, tls?: ClientTls): Connection;
+  connect(address: Address, handler: ConnectionHandler, tls?: ClientTls, preface?: Uint8Array | null): Connection;
 }

@@ -75,7 +75,7 @@ export class UpstreamSession implements ConnectionHandler, IdleConnection, Answe
     endpoint.enter(this, context.random);
     endpoint.count(EndpointCell.connects);
     this.#tls = endpoint.tls;
-    this.connection = context.transport.connect(endpoint.address, this, this.#tls);
+    this.connection = context.transport.connect(endpoint.address, this, this.#tls, preface?.bytes);
     this.outbox.connection = this.connection;
     context.wheel.arm(this.#timer, timeouts.connect);
   }
@@ -172,7 +172,7 @@ export class UpstreamSession implements ConnectionHandler, IdleConnection, Answe
     this.#phase = Phase.busy;
     this.#context.wheel.disarm(this.#timer);
     this.endpoint.connectSucceeded();
-    if (this.preface !== null) this.outbox.append(this.preface.bytes, 0, this.preface.bytes.length);
+    if (this.preface !== null) this.endpoint.count(EndpointCell.bytesUp, this.preface.bytes.length);
     sink.opened();
     settle();
   }

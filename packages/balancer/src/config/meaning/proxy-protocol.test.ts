@@ -35,6 +35,11 @@ test("where nobody is trusted, nobody could connect, or nothing would be read", 
   expect(said("proxyProtocol: off")).toEqual([]);
 });
 
+test("in front of TLS to the endpoints it is as good as without", () => {
+  expect(said("", "proxyProtocol: v2\n    tls: {}", "pool: other")).toEqual([]);
+  expect(said("", "proxyProtocol: v1\n    tls: {}")).toEqual(["warning pools.app.proxyProtocol"]);
+});
+
 test("what it costs to speak for clients is told, to those who pay it", () => {
   expect(said("", "proxyProtocol: v2")).toEqual(["warning pools.app.proxyProtocol"]);
   expect(said("", "proxyProtocol: v1", "split: [{ pool: app, weight: 1 }, { pool: other, weight: 1 }]")).toEqual([

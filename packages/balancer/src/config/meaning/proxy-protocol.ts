@@ -22,10 +22,6 @@ export function checkProxyProtocol({ config, plan }: Meant): Finding[] {
   for (const [name, pool] of Object.entries(config.pools)) {
     if (pool.proxyProtocol === "off") continue;
     const path = ["pools", name, "proxyProtocol"];
-    if (pool.tls !== undefined) {
-      const message = "a PROXY protocol header in front of TLS to an endpoint is not available yet";
-      findings.push(error(path, message, "write proxyProtocol: off, or remove tls"));
-    }
     const users = plan.listeners.filter((listener) => listener.routes.some((route) => leadsTo(route.action, name)));
     if (users.some(({ protocol }) => protocol === "udp")) {
       findings.push(error(path, "datagrams have no header in front of them", "write proxyProtocol: off"));

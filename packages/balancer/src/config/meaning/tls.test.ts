@@ -114,10 +114,9 @@ test("authorities of clients and revocation lists are files that hold what they 
   );
 });
 
-test("endpoints: the ugly name is told, and what cannot go together is refused", () => {
+test("endpoints: the ugly name is told", () => {
   const tls = `tls: { ${certificates} }, ${routes}`;
   expect(problems(tls, ", tls: { dangerouslyTrustAnyCertificate: true }")).toEqual([
     "warning pools.app.tls.dangerouslyTrustAnyCertificate: whoever gets between this balancer and an endpoint can read and change everything",
   ]);
-  expect(problems(tls, ", tls: { ca: ca.pem }, proxyProtocol: v2").join()).toContain("error pools.app.proxyProtocol");
 });

@@ -17,23 +17,15 @@ export function checkTls({ config, isWritten }: Meant): Finding[] {
   return [...listeners, ...Object.entries(config.pools).flatMap(([name, pool]) => checkPool(pool, ["pools", name]))];
 }
 
-function checkPool({ tls, proxyProtocol }: PoolConfig, path: Path): Finding[] {
-  if (tls === undefined) return [];
-  const findings: Finding[] = [];
-  if (proxyProtocol !== "off") {
-    const message = "a PROXY protocol header in front of TLS cannot be sent: it would have to go before the handshake";
-    findings.push(error([...path, "proxyProtocol"], message, "remove proxyProtocol, or tls"));
-  }
-  if (tls.dangerouslyTrustAnyCertificate) {
-    findings.push(
-      warning(
-        [...path, "tls", "dangerouslyTrustAnyCertificate"],
-        "whoever gets between this balancer and an endpoint can read and change everything",
-        "name the authority that signs the endpoints' certificates: tls: { ca: ... }",
-      ),
-    );
-  }
-  return findings;
+function checkPool({ tls }: PoolConfig, path: Path): Finding[] {
+  if (tls?.dangerouslyTrustAnyCertificate !== true) return [];
+  return [
+    warning(
+      [...path, "tls", "dangerouslyTrustAnyCertificate"],
+      "whoever gets between this balancer and an endpoint can read and change everything",
+      "name the authority that signs the endpoints' certificates: tls: { ca: ... }",
+    ),
+  ];
 }
 
 function checkRoutesThere({ routes, redirect, tls }: ListenerConfig, path: Path): Finding[] {

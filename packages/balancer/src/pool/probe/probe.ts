@@ -36,7 +36,7 @@ export interface Probe {
   run(subject: ProbeSubject, plan: ReadinessPlan, signal: AbortSignal): Promise<Seen>;
 }
 
-/** What probes need to reach an endpoint. A connection here is made as traffic makes it; both speak plain TCP so far. */
+/** What probes need to reach an endpoint. A connection here is made as traffic makes it. */
 export interface ProbeNetwork {
   readonly transport: Transport;
   readonly clock: Clock;
@@ -94,7 +94,7 @@ export class Attempt implements ConnectionHandler {
     this.#signal = signal;
     this.#resolve = resolve;
     this.#started = network.clock.now();
-    this.#connection = network.transport.connect(subject.address, this, subject.tls);
+    this.#connection = network.transport.connect(subject.address, this, subject.tls, probePreface(plan));
     this.#stopTimer = network.timers.after(plan.timeout, this.#timedOut);
     signal.addEventListener("abort", this.#aborted);
   }
@@ -143,8 +143,6 @@ export class Attempt implements ConnectionHandler {
 
   onOpen(): void {
     this.#open = true;
-    const preface = probePreface(this.#plan);
-    if (preface !== null) this.send(preface);
     this.#dialogue.opened(this);
   }
 

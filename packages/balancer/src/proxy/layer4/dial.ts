@@ -43,6 +43,8 @@ export class Dial implements ConnectionHandler, Waiter, Occupant {
   /** Where it is, or was tried last. */
   endpoint: Endpoint | null = null;
   visit: Visit | null = null;
+  /** What an endpoint is told first; null = nothing. */
+  preface: Uint8Array | null = null;
   attempts = 0;
   /** What became of each, kept from the first failure on where there is a log. */
   records: TryRecord[] = noTries;
@@ -160,6 +162,7 @@ export class Dial implements ConnectionHandler, Waiter, Occupant {
     this.connectMs = this.#context.clock.now() - this.since;
     endpoint.connectSucceeded();
     endpoint.observe(this.connectMs, false);
+    if (this.preface !== null) endpoint.count(EndpointCell.bytesUp, this.preface.length);
     this.#owner.reached(connection, endpoint);
     settle();
   }
@@ -185,7 +188,7 @@ export class Dial implements ConnectionHandler, Waiter, Occupant {
     this.attempts++;
     this.since = clock.now();
     endpoint.enter(this, random);
-    this.#connection = transport.connect(endpoint.address, this, endpoint.tls);
+    this.#connection = transport.connect(endpoint.address, this, endpoint.tls, this.preface);
     wheel.arm(this.#timer, this.destination.timeouts.connect);
   }
 

@@ -6,6 +6,7 @@ import type { CloseReason, Connection, ConnectionHandler } from "../../net/trans
 import { Timer } from "../../net/wheel.ts";
 import { EndpointCell, ListenerCell, PoolCell } from "../../observe/table.ts";
 import type { Endpoint } from "../../pool/endpoint.ts";
+import type { Pool } from "../../pool/pool.ts";
 import { countFault, type EngineContext } from "../engine-context.ts";
 import type { FoldedRoute } from "../folded-route.ts";
 import { hashKey } from "../hash-key.ts";
@@ -128,7 +129,6 @@ export class StreamSession implements ConnectionHandler, ListedSession, DialOwne
     const outbox = new Outbox(context.cells, endpoint.cell(EndpointCell.bytesUp));
     outbox.connection = connection;
     countVisit(dial, endpoint);
-    this.#sayClient(dial, outbox);
     const relay = new Relay(
       {
         context,
@@ -206,15 +206,11 @@ export class StreamSession implements ConnectionHandler, ListedSession, DialOwne
     if (this.#helloTimer !== null) this.#context.wheel.disarm(this.#helloTimer);
   }
 
-  /** What an endpoint is told of its client goes before the client's first byte. */
-  #sayClient(dial: Dial, outbox: Outbox): void {
-    const { plan } = dial.destination.pool;
-    if (plan.proxyProtocol === "off") return;
-    const said =
-      plan.proxyProtocol === "v2"
-        ? proxyHeaderFor(this.#connection, this.name === "" ? {} : { authority: this.name })
-        : new Prefaces(this.#connection).of(plan)?.bytes;
-    if (said !== undefined) outbox.append(said, 0, said.length);
+  /** What an endpoint is told of its client before the client's first byte. */
+  #prefaceFor({ plan }: Pool): Uint8Array | null {
+    return plan.proxyProtocol === "v2"
+      ? proxyHeaderFor(this.#connection, this.name === "" ? {} : { authority: this.name })
+      : (new Prefaces(this.#connection).of(plan)?.bytes ?? null);
   }
 
   /** Finds the route and asks its pool for an endpoint. */
@@ -239,6 +235,7 @@ export class StreamSession implements ConnectionHandler, ListedSession, DialOwne
     pool.count(PoolCell.requests);
     const dial = new Dial(context, destination, this);
     this.dial = dial;
+    dial.preface = this.#prefaceFor(pool);
     if (pool.needsKey) dial.key = hashKey(pool.plan.hashKey, view);
     if (pool.stick !== null) dial.visit = readVisit(pool.stick, null, view, wall);
     dial.begin();
