@@ -17,7 +17,7 @@ import type { Socket } from "bun";
 import type { Accept, CloseReason, Connection, ConnectionHandler } from "./transport.ts";
 import type { ClientTls, ServerTls, TlsFacts } from "./tls.ts";
 import { free, worthFreeing } from "../base/bytes.ts";
-import { peerGone, sendQueue } from "./libc.ts";
+import { peerGone, receiveQueue, sendQueue } from "./libc.ts";
 import { plainAddress } from "./socket-address.ts";
 
 /** A raw socket; its `data` is our connection. */
@@ -195,13 +195,17 @@ export class BunConnection implements Connection {
     return this.state === OPEN ? sendQueue((this.socket as RawSocket & { readonly fd: number }).fd) : -1;
   }
 
-  close(): void {
+  close(nothingFollows = false): void {
     if (this.state === CONNECTING) return this.abandon("closed", "given up while connecting");
     if (this.#forget()) this.tell("closed", "");
     if (this.state !== OPEN) return;
-    if (this.ended || this.lost) {
+    // Lingering was an event, a shutdown and a read more: 2 of the 32 us of a request on a new connection.
+    const done = this.ended || this.lost || (nothingFollows && this.tls === null && !this.#unread());
+    if (done) {
       this.tell("closed", "");
       this.state = DEAD;
+      // Bun closes an encrypted socket without a close_notify, and what was sent would look cut (RFC 8446 §6.1).
+      if (this.tls !== null && !this.shut) this.socket!.shutdown();
       this.socket!.close();
       return;
     }
@@ -211,6 +215,11 @@ export class BunConnection implements Connection {
     if (!this.shut) socket.shutdown();
     if (!this.reading) socket.resume();
     this.#host.linger(this);
+  }
+
+  /** Whether closing now would make the kernel send RST, which can overtake what it still has to send. */
+  #unread(): boolean {
+    return receiveQueue((this.socket as RawSocket & { readonly fd: number }).fd) !== 0;
   }
 
   reset(): void {

@@ -456,6 +456,35 @@ describe("TLS behind something else", () => {
   }
 });
 
+test("who answers a client that has ended says in TLS that the answer is whole", async () => {
+  const tls = serverTls({ certificates: [a] });
+  const { listener, accepted } = listen(tls);
+  // What the server sends, as it is on the wire.
+  let sent: Buffer = Buffer.alloc(0);
+  const relay = transport.listen({ address: { kind: "tcp", host: "127.0.0.1", port: 0 } }, (client) => {
+    const [seen, back] = [new Recorder(), new Recorder()];
+    const upstream = transport.connect({ kind: "tcp", host: "127.0.0.1", port: listener.port }, back);
+    back.onBytes = (chunk) => {
+      sent = Buffer.concat([sent, chunk]);
+      client.write(chunk, 0, chunk.length);
+    };
+    seen.onBytes = (chunk) => void upstream.write(chunk, 0, chunk.length);
+    void seen.seen("end").then(() => upstream.shutdown());
+    void back.seen("end").then(() => client.close());
+    return seen;
+  });
+  cleanups.push(() => relay.close());
+  const { connection, seen } = dial(relay.port, clientTls(authority.cert));
+  await seen.seen("open");
+  await until(() => accepted.length === 1);
+  connection.shutdown();
+  await seen.seen("close");
+  const records: number[] = [];
+  for (let at = 0; at < sent.length; at += 5 + sent.readUInt16BE(at + 3)) records.push(sent.readUInt16BE(at + 3));
+  // An alert in TLS 1.3: two bytes, its type and a tag of 16.
+  expect(records.at(-1)).toBe(19);
+});
+
 describe("contexts", () => {
   test("equal ones are made once", () => {
     const options = { ...contextDefaults, certificates: [a] };

@@ -1,11 +1,11 @@
 import { afterEach, expect, test } from "bun:test";
 import { createBunTransport } from "./bun-transport.ts";
-import { cleanUp, listen, pair, passed, Recorder, say } from "./fixtures/connections.ts";
+import { cleanUp, descriptors, listen, pair, passed, Recorder, say } from "./fixtures/connections.ts";
 import { asKind, describeKinds } from "./fixtures/encrypted.ts";
 
 afterEach(cleanUp);
 
-describeKinds("ending", () => {
+describeKinds("ending", (kind) => {
   test("half-close by the near side: the far side still answers", async () => {
     const { near, far } = await pair();
     say(near.connection, "question");
@@ -137,6 +137,36 @@ describeKinds("ending", () => {
     expect(far.seen.text).toBe("answer");
     expect(far.seen.events).toEqual(["data", "end"]);
     expect(near.seen.bytes).toBe(0);
+  });
+
+  test("close where nothing follows: the peer reads all and its end; a plain one waits for nothing", async () => {
+    const { near, far } = await pair();
+    const answer = "a".repeat(100_000);
+    say(near.connection, answer);
+    const before = descriptors();
+    near.connection.close(true);
+    expect(before - descriptors()).toBe(kind === "plain" ? 1 : 0);
+    await far.seen.seen("end");
+    expect(far.seen.bytes).toBe(answer.length);
+    far.connection.close();
+    await Promise.all([near.seen.seen("close"), far.seen.seen("close")]);
+    expect([near.seen.reason, far.seen.reason]).toEqual(["closed", "closed"]);
+  });
+
+  test("close where something follows all the same: it is waited for, and nothing is cut", async () => {
+    const { near, far } = await pair();
+    near.connection.pause();
+    say(far.connection, "\r\n");
+    await passed(5);
+    say(near.connection, "answer");
+    near.connection.close(true);
+    await far.seen.seen("end");
+    expect(far.seen.text).toBe("answer");
+    say(far.connection, "and more");
+    await passed(5);
+    far.connection.close();
+    await far.seen.seen("close");
+    expect([far.seen.events, far.seen.reason]).toEqual([["data", "end", "close"], "closed"]);
   });
 
   test("onClose comes exactly once and last, whatever is called in whatever order", async () => {

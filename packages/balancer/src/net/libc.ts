@@ -109,6 +109,7 @@ export const linux = {
   F_DUPFD_CLOEXEC: 1030,
   RLIMIT_NOFILE: 7,
   SIOCOUTQ: 0x5411,
+  FIONREAD: 0x541b,
   EINTR: 4,
   EAGAIN: 11,
   EACCES: 13,
@@ -156,6 +157,11 @@ export function connectionsWait(fd: number): boolean {
 /** Bytes in a socket's send queue that the peer has not acknowledged; -1 when it cannot be known. */
 export function sendQueue(fd: number): number {
   return libc.ioctl(fd, linux.SIOCOUTQ, queued) < 0 ? -1 : queued[0]!;
+}
+
+/** Bytes that came in and were not read; -1 when it cannot be known. */
+export function receiveQueue(fd: number): number {
+  return libc.ioctl(fd, linux.FIONREAD, queued) < 0 ? -1 : queued[0]!;
 }
 
 /** Sends a few bytes past the runtime, as far as they are taken at once: a last plain word on a socket that will be closed. */

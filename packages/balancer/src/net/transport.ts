@@ -64,9 +64,14 @@ export interface Connection {
   unsent(): number;
   /** Whether the peer's end (FIN or RST) has arrived although no handler was told yet. Costs a system call. */
   ending(): boolean;
-  /** Closes both directions in order. What the peer still sends is read and dropped for a while, so that it gets to
-   * read what we wrote (RFC 9112 §9.6). On a connection that is not open yet: gives it up at once. */
-  close(): void;
+  /**
+   * Closes both directions in order. What the peer still sends is read and dropped for a while, so that it gets to
+   * read what we wrote (RFC 9112 §9.6). On a connection that is not open yet: gives it up at once.
+   *
+   * `nothingFollows`: the peer has said that it sends no more, so there may be nothing to wait for. If that proves false when
+   * it is looked at, or the connection is encrypted (which has a last word of its own), it is not believed.
+   */
+  close(nothingFollows?: boolean): void;
   /** Closes with RST, so that the peer sees that something is missing. */
   reset(): void;
   /**

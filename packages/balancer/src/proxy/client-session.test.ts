@@ -163,6 +163,32 @@ describe("the end of a connection", () => {
     expect(stage.endpointCell("inFlight")).toBe(0);
   });
 
+  test("is not waited for after a request that its client called the last, and is after all others", () => {
+    const last = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    const post = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 5\r\n\r\n";
+    for (const [request, atOnce] of [
+      [last, true],
+      ["GET / HTTP/1.0\r\n\r\n", true],
+      [`${post}hello`, true],
+      // The rest of the body, and what should not be there, may be on their way.
+      [post, false],
+      [last + get, false],
+      // Ended by us.
+      [get + get, false],
+      ["nonsense\r\n\r\n", false],
+    ] as const) {
+      const limits = { ...listenerPlan().limits, requestsPerConnection: request === get + get ? 2 : 0 };
+      const stage = new Stage({ listeners: [listenerPlan({ limits })] });
+      stage.network.welcome = (_, { peer }) => {
+        peer.onArrival = () => peer.send(answer("done"));
+        return "open";
+      };
+      const client = stage.client();
+      client.send(request);
+      expect([request, client.closed, client.closedAtOnce]).toEqual([request, true, atOnce]);
+    }
+  });
+
   test("Connection: close, HTTP/1.0 and the request limit end it after the answer", () => {
     const limits = { ...listenerPlan().limits, requestsPerConnection: 2 };
     const cases: readonly [string, string][] = [

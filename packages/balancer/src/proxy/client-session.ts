@@ -69,6 +69,8 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
   /** Inside `#read`: whoever completes an answer then leaves the next request to its loop. */
   #reading = false;
   #keepAlive = true;
+  /** The client said that the request it sends now is its last. */
+  #saidLast = false;
   #closeAfter = false;
   /** Since when no request is under way, clock ms. */
   #idleSince: number;
@@ -375,6 +377,7 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
     }
     const most = plan.limits.requestsPerConnection;
     this.#keepAlive = head.keepAlive && (most === 0 || this.#requests < most);
+    this.#saidLast = !head.keepAlive;
     this.#writer.begin(head.method, head.minor, head.acceptsTrailers);
     this.#body.begin(head, limits);
     if (this.#body.done) {
@@ -439,9 +442,13 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
     else this.#resume();
   }
 
-  /** Ends the connection in order: everything out first. The transport reads on for a while (RFC 9112 §9.6). */
+  /**
+   * Ends the connection in order: everything out first. The transport reads on for a while (RFC 9112 §9.6), unless all has
+   * come of a request that its client called the last.
+   */
   #close(): void {
     this.outbox.flush();
+    if (!this.#held.empty || this.#reading || this.#phase === Phase.body) this.#saidLast = false;
     this.#held.clear();
     if (this.outbox.blocked) {
       this.#phase = Phase.closing;
@@ -449,7 +456,7 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
       this.#watchReader();
       return;
     }
-    this.#connection.close();
+    this.#connection.close(this.#saidLast);
     this.#die();
   }
 
