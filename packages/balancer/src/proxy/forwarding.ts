@@ -3,7 +3,7 @@
 // per connection and copied for each request.
 import { parseIpAddress } from "@plimsoll/wire/ip-address";
 import type { RequestHead } from "@plimsoll/wire/http1";
-import { latin1, sameBytes } from "../base/bytes.ts";
+import { latin1, sameBytes, text } from "../base/bytes.ts";
 import type { CidrSet } from "../base/cidr.ts";
 import type { CurrentRequest } from "./current-request.ts";
 
@@ -18,27 +18,31 @@ export interface Sender {
   readonly certificate: string;
 }
 
+const hostName = "X-Forwarded-Host: ";
+
 /** The fields of one connection, ready to be copied. */
 export class ForwardingLines {
-  #host: Uint8Array = new Uint8Array(0);
-  #minor = 1;
   #lines: Uint8Array | null = null;
+  /** Where the Host that they were made for stands in them. */
+  #hostAt = 0;
+  #hostLength = 0;
+  #minor = 1;
 
   /** The lines for the Host and version of `head`, from the cache when the last request had the same. */
   lines(bytes: Uint8Array, head: RequestHead, sender: Sender): Uint8Array {
     const { hostStart, hostEnd, minor } = head;
     const cached = this.#lines;
-    const known = this.#host;
-    if (cached !== null && minor === this.#minor && sameBytes(bytes, hostStart, hostEnd, known, 0, known.length)) {
-      return cached;
+    if (cached !== null && minor === this.#minor) {
+      const at = this.#hostAt;
+      if (sameBytes(bytes, hostStart, hostEnd, cached, at, at + this.#hostLength)) return cached;
     }
-    this.#host = bytes.slice(hostStart, hostEnd);
-    this.#minor = minor;
-    const host = Buffer.from(this.#host).toString("latin1");
+    const host = text(bytes, hostStart, hostEnd);
     const { address, scheme, port, certificate } = sender;
-    return (this.#lines = latin1(
-      render(address, scheme, host, String(port), "", element(address, scheme, host), minor) + certificate,
-    ));
+    const made = render(address, scheme, host, String(port), "", element(address, scheme, host), minor);
+    this.#minor = minor;
+    this.#hostLength = host.length;
+    this.#hostAt = made.indexOf(hostName) + hostName.length;
+    return (this.#lines = latin1(made + certificate));
   }
 }
 
@@ -103,7 +107,7 @@ function render(
   return (
     `X-Forwarded-For: ${chain === "" ? client : `${chain}, ${client}`}\r\n` +
     `X-Forwarded-Proto: ${proto}\r\n` +
-    (host === "" ? "" : `X-Forwarded-Host: ${host}\r\n`) +
+    (host === "" ? "" : `${hostName}${host}\r\n`) +
     `X-Forwarded-Port: ${port}\r\n` +
     `Forwarded: ${forwarded}\r\n` +
     // The version that was received, which for HTTP/1.0 is not the one that is sent on.
