@@ -3,12 +3,12 @@ import { join } from "node:path";
 import { type Program, startProgram } from "@plimsoll/testbed/processes";
 import { eventually } from "@plimsoll/testbed/waiting";
 import { cores, pinned } from "./cores.ts";
+import { echoes } from "./echo.ts";
 import { runLoad } from "./load.ts";
 import { endpoints } from "./origin.ts";
 import { certificateFiles, type Rival, type RunningRival, type Setting } from "./rivals/rival.ts";
 import type { Load, Scale, Scenario } from "./scenarios/scenario.ts";
 import { cpuMicroseconds, residentMemory } from "./usage.ts";
-import { echoes } from "./udp.ts";
 import { type Seen, wrk, writeScript } from "./wrk.ts";
 
 /** One run of one rival. */
@@ -46,6 +46,8 @@ export async function startRival(
     endpoints: endpoints(scenario.endpoints(scale)),
     routes: scenario.routes(scale),
     layer: scenario.layer,
+    tunnels: scenario.load(scale).tunnels,
+    proxyProtocol: scenario.proxyProtocol,
     connections: scenario.idle(scale) + 2048,
   };
   if (setting.layer === "https") await writeCertificate(setting.folder);
@@ -122,8 +124,10 @@ export async function measureRate(running: RunningRival, load: Load, seconds: nu
 /** Puts the load on, by whoever can make it. */
 function put(load: Load, setting: Setting, script: string, seconds: number): Promise<Seen> {
   const { port, layer } = setting;
+  const args = [port, load.paths[0] ?? "/", load.connections, seconds];
   if (layer === "udp") return runLoad("udp-load.ts", [port, load.connections, seconds]);
-  if (load.resuming) return runLoad("tls-load.ts", [port, load.paths[0] ?? "/", load.connections, seconds]);
+  if (load.resuming) return runLoad("tls-load.ts", args);
+  if (load.tunnels) return runLoad("ws-load.ts", args);
   return wrk(port, load, script, seconds, schemeOf(setting));
 }
 

@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Program } from "@plimsoll/testbed/processes";
 import { holdIdle, measureMemory, measureRate, type MemorySample, type RateSample, startRival } from "./measure.ts";
+import { startEcho } from "./echo.ts";
 import { firstPort, startOrigin } from "./origin.ts";
 import type { Rival, RunningRival } from "./rivals/rival.ts";
 import type { Scale, Scenario } from "./scenarios/scenario.ts";
 import { takeTurn } from "./turn.ts";
-import { startEcho } from "./udp.ts";
 
 export interface RunOptions {
   readonly scale: Scale;
@@ -44,8 +44,7 @@ export async function runScenario(
   const folder = mkdtempSync(join(tmpdir(), "plimsoll-bench-"));
   const programs: Program[] = [];
   try {
-    const ports = scenario.endpoints(options.scale);
-    programs.push(scenario.layer === "udp" ? await startEcho(firstPort, ports) : await startOrigin(folder, ports));
+    programs.push(await originOf(scenario, options.scale, folder));
     const outcomes =
       scenario.measures === "memory"
         ? await runMemory(scenario, rivals, options, folder, say)
@@ -57,6 +56,13 @@ export async function runScenario(
     rmSync(folder, { recursive: true, force: true });
     await endTurn();
   }
+}
+
+function originOf(scenario: Scenario, scale: Scale, folder: string): Promise<Program> {
+  const ports = scenario.endpoints(scale);
+  if (scenario.layer === "udp") return startEcho("udp", firstPort, ports);
+  if (scenario.load(scale).tunnels) return startEcho("ws", firstPort, ports);
+  return startOrigin(folder, ports, scenario.proxyProtocol);
 }
 
 async function runRates(

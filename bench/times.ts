@@ -1,4 +1,6 @@
-// Times of a load program of ours, sorted into steps, so that millions of them need no memory of their own.
+// Times of a load program of ours, sorted into steps, so that millions of them need no memory of their own; and how it tells
+// what it saw.
+import type { Seen } from "./wrk.ts";
 
 /** Width of a step, ms, and how many there are: 10 us, up to 200 ms; what took longer counts as that. */
 const width = 0.01;
@@ -30,4 +32,12 @@ export function countTimes(): Times {
       return count * width * 1000;
     },
   };
+}
+
+/** Prints what was seen since `began` (ms of performance.now) as JSON, and ends the process with all its connections. */
+export function tell(times: Times, began: number, counts: Omit<Seen, "seconds" | "p50us" | "p99us">): never {
+  const seconds = (performance.now() - began) / 1000;
+  const seen: Seen = { ...counts, seconds, p50us: times.quantile(0.5), p99us: times.quantile(0.99) };
+  process.stdout.write(JSON.stringify(seen));
+  process.exit(0);
 }

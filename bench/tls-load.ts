@@ -3,8 +3,7 @@
 //
 // wrk resumes nothing. `openssl s_time -reuse` tells no times, and four of it on one core came to 2,960 connections a second
 // where this comes to 3,760, before the same nginx.
-import { countTimes } from "./times.ts";
-import type { Seen } from "./wrk.ts";
+import { countTimes, tell } from "./times.ts";
 
 const [port = 0, clients = 1, seconds = 1] = [2, 4, 5].map((at) => Number(process.argv[at]));
 const request = Buffer.from(
@@ -101,13 +100,4 @@ began = performance.now();
 await Bun.sleep(seconds * 1000);
 const now = performance.now();
 errors += all.filter((client) => now - client.from > patience).length;
-const seen: Seen = {
-  requests,
-  errors,
-  seconds: (now - began) / 1000,
-  p50us: times.quantile(0.5),
-  p99us: times.quantile(0.99),
-  resumed: requests > 0 ? resumed / requests : 0,
-};
-process.stdout.write(JSON.stringify(seen));
-process.exit(0);
+tell(times, began, { requests, errors, resumed: requests > 0 ? resumed / requests : 0 });

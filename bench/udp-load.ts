@@ -1,7 +1,6 @@
 // Load of datagrams: so many clients, each with one of 64 bytes under way. Arguments: port, clients, seconds. Prints what it
 // saw as JSON. What had no answer for a second counts as an error, and is sent again.
-import { countTimes } from "./times.ts";
-import type { Seen } from "./wrk.ts";
+import { countTimes, tell } from "./times.ts";
 
 const [port = 0, clients = 1, seconds = 1] = process.argv.slice(2).map(Number);
 const patience = 1000;
@@ -53,12 +52,4 @@ setInterval(() => {
 counting = true;
 const began = performance.now();
 await Bun.sleep(seconds * 1000);
-const seen: Seen = {
-  requests,
-  errors,
-  seconds: (performance.now() - began) / 1000,
-  p50us: times.quantile(0.5),
-  p99us: times.quantile(0.99),
-};
-process.stdout.write(JSON.stringify(seen));
-process.exit(0);
+tell(times, began, { requests, errors });

@@ -51,6 +51,7 @@ defaults
   timeout connect 3s
   timeout client 1h
   timeout server 60s
+  timeout tunnel 1h
   timeout http-keep-alive 1h
   http-reuse always
   option forwardfor
@@ -87,6 +88,6 @@ frontend web
 
 backend app
   balance random(2)
-${setting.endpoints.map((endpoint, at) => `  server s${at} ${endpoint}`).join("\n")}
+${setting.endpoints.map((endpoint, at) => `  server s${at} ${endpoint}${setting.proxyProtocol ? " send-proxy" : ""}`).join("\n")}
 `;
 }

@@ -29,14 +29,7 @@ export function configuration(setting: Setting): string {
     setting.routes === 0
       ? ["location / { proxy_pass http://app; }"]
       : routeNames(setting).map((name) => `location ${name}/ { proxy_pass http://app; }`);
-  return `daemon off;
-user root;
-worker_processes 1;
-worker_rlimit_nofile ${setting.connections * 2 + 1000};
-error_log stderr crit;
-pid ${setting.folder}/nginx.pid;
-events { worker_connections ${setting.connections * 2 + 500}; }
-http {
+  return `${program(setting)}http {
   access_log off;
   tcp_nodelay on;
   keepalive_timeout 1h;
@@ -51,14 +44,14 @@ http {
   proxy_request_buffering off;
   proxy_max_temp_file_size 0;
   proxy_http_version 1.1;
-  proxy_set_header Connection "";
+${setting.tunnels ? upgrading : '  proxy_set_header Connection "";'}
   proxy_set_header Host $http_host;
   proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
   proxy_set_header X-Forwarded-Proto $scheme;
   proxy_set_header X-Forwarded-Host $http_host;
   upstream app {
     random two least_conn;
-${setting.endpoints.map((endpoint) => `    server ${endpoint};`).join("\n")}
+${servers(setting)}
     keepalive 1024;
     keepalive_requests 1000000000;
   }
@@ -68,6 +61,22 @@ ${setting.layer === "https" ? secure(setting) : ""}${locations.map((location) =>
   }
 }
 `;
+}
+
+/** What the program needs whatever it carries. */
+function program({ connections, folder }: Setting): string {
+  return `daemon off;
+user root;
+worker_processes 1;
+worker_rlimit_nofile ${connections * 2 + 1000};
+error_log stderr crit;
+pid ${folder}/nginx.pid;
+events { worker_connections ${connections * 2 + 500}; }
+`;
+}
+
+function servers({ endpoints }: Setting): string {
+  return endpoints.map((endpoint) => `    server ${endpoint};`).join("\n");
 }
 
 /** Where Debian's package libnginx-mod-stream puts it; elsewhere it may be built in. */
@@ -80,14 +89,7 @@ async function passesTcp(): Promise<boolean> {
 }
 
 function streamConfiguration(setting: Setting): string {
-  return `${existsSync(streamModule) ? `load_module ${streamModule};\n` : ""}daemon off;
-user root;
-worker_processes 1;
-worker_rlimit_nofile ${setting.connections * 2 + 1000};
-error_log stderr crit;
-pid ${setting.folder}/nginx.pid;
-events { worker_connections ${setting.connections * 2 + 500}; }
-stream {
+  return `${existsSync(streamModule) ? `load_module ${streamModule};\n` : ""}${program(setting)}stream {
   access_log off;
   ${setting.layer === "tcp" ? "tcp_nodelay on;" : ""}
   proxy_timeout 1h;
@@ -95,15 +97,20 @@ stream {
   proxy_buffer_size 64k;
   upstream app {
     random two least_conn;
-${setting.endpoints.map((endpoint) => `    server ${endpoint};`).join("\n")}
+${servers(setting)}
   }
   server {
     listen 127.0.0.1:${setting.port} ${setting.layer === "tcp" ? "backlog=4096" : "udp"};
-    proxy_pass app;
+    proxy_pass app;${setting.proxyProtocol ? "\n    proxy_protocol on;" : ""}
   }
 }
 `;
 }
+
+/** Without this it speaks HTTP/1.1 and upgrades nothing. */
+const upgrading = `  proxy_set_header Upgrade $http_upgrade;
+  proxy_set_header Connection upgrade;
+  proxy_read_timeout 1h;`;
 
 function secure(setting: Setting): string {
   const { cert, key } = certificateFiles(setting.folder);

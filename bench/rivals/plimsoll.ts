@@ -43,7 +43,7 @@ pools:
   app:
     balance: p2c
     endpoints:
-${setting.endpoints.map((endpoint) => `      - ${endpoint}`).join("\n")}${setting.layer === "udp" ? "\n    readiness: off" : ""}
+${setting.endpoints.map((endpoint) => `      - ${endpoint}`).join("\n")}${setting.layer === "udp" ? "\n    readiness: off" : ""}${setting.proxyProtocol ? "\n    proxyProtocol: v1" : ""}
 admin: { address: 127.0.0.1:${setting.adminPort} }
 log: { access: none }
 workers: 1

@@ -16,6 +16,10 @@ export interface Setting {
   readonly folder: string;
   /** What the listener does: reads requests, or passes bytes on. */
   readonly layer: Layer;
+  /** Clients upgrade to WebSockets, for those that must be told. */
+  readonly tunnels: boolean;
+  /** Endpoints are sent a PROXY header of version 1. */
+  readonly proxyProtocol: boolean;
   /** Connections that it must be able to hold at a time. */
   readonly connections: number;
 }

@@ -14,6 +14,8 @@ const setting: Setting = {
   routes: 0,
   folder: "/folder",
   layer: "http",
+  tunnels: false,
+  proxyProtocol: false,
   connections: 1000,
 };
 
@@ -65,6 +67,21 @@ test("with TLS: the same certificate, the same versions", () => {
   // Versions 1.2 and 1.3 are its defaults, and HTTP/2 would be different work.
   expect(caddy(secure)).toContain("protocols h1");
   for (const configure of Object.values(all)) expect(configure(setting)).not.toMatch(/ssl|tls|protocols/);
+});
+
+test("with a PROXY header: those that pass TCP on send version 1, and only then", () => {
+  const stream = { ...setting, layer: "tcp" } as const;
+  const words = { plimsoll: "proxyProtocol: v1", nginx: "proxy_protocol on;", haproxy: "send-proxy" };
+  for (const [name, word] of Object.entries(words)) {
+    const configure = all[name as keyof typeof words];
+    expect(configure({ ...stream, proxyProtocol: true })).toContain(word);
+    expect(configure(stream)).not.toContain(word);
+  }
+});
+
+test("with tunnels: nginx is told to upgrade, which the others do by themselves", () => {
+  expect(nginx({ ...setting, tunnels: true })).toContain("proxy_set_header Upgrade $http_upgrade;");
+  expect(nginx(setting)).toContain('proxy_set_header Connection "";');
 });
 
 test("one worker or thread each", () => {

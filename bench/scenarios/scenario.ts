@@ -16,6 +16,8 @@ export interface Load {
   readonly closing: boolean;
   /** Each of them resumes the TLS session of its client's last one; only with `closing`. */
   readonly resuming: boolean;
+  /** Each connection is a WebSocket, and a request is a message in it and its echo. */
+  readonly tunnels: boolean;
 }
 
 export interface Scenario {
@@ -30,6 +32,8 @@ export interface Scenario {
    * same certificate (ECDSA P-256) and versions for all.
    */
   readonly layer: Layer;
+  /** Connections to the endpoints begin with a PROXY header of version 1; only with "tcp". */
+  readonly proxyProtocol: boolean;
   readonly endpoints: (scale: Scale) => number;
   /** 0 = one route for everything. */
   readonly routes: (scale: Scale) => number;
@@ -43,6 +47,7 @@ export function scenario(special: Pick<Scenario, "name" | "title" | "text"> & Pa
   return {
     measures: "rate",
     layer: "http",
+    proxyProtocol: false,
     endpoints: () => 2,
     routes: () => 0,
     idle: () => 0,
@@ -53,5 +58,5 @@ export function scenario(special: Pick<Scenario, "name" | "title" | "text"> & Pa
 
 /** The plain load, 64 kept connections, with what is special about this one. */
 export function load(special: Partial<Load> = {}): Load {
-  return { connections: 64, paths: ["/"], bodyBytes: 0, closing: false, resuming: false, ...special };
+  return { connections: 64, paths: ["/"], bodyBytes: 0, closing: false, resuming: false, tunnels: false, ...special };
 }

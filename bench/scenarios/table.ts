@@ -14,6 +14,8 @@ import { tlsResumed } from "./tls-resumed.ts";
 import { uploads } from "./uploads.ts";
 import { tcp1m } from "./tcp-1m.ts";
 import { tcpConnections } from "./tcp-connections.ts";
+import { tcpProxyProtocol } from "./tcp-proxy-protocol.ts";
+import { websocketEcho } from "./websocket-echo.ts";
 import type { Scenario } from "./scenario.ts";
 
 /** What is measured, in the order of the report. A new scenario is one file and one line here. */
@@ -29,9 +31,11 @@ export const scenarios: readonly Scenario[] = [
   tlsResumed,
   tcp1m,
   tcpConnections,
+  tcpProxyProtocol,
   routes10000,
   endpoints1000,
   idle10000,
+  websocketEcho,
   udpEcho,
   memory,
 ];

@@ -1,5 +1,6 @@
 // A client that sends exactly the bytes it is told, in the pieces it is told, and reads answers strictly.
 import { connect, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { type Answer, type AnswerContext, firstAnswer } from "./answers.ts";
 import { type Bytes, Pile, show, toBytes } from "./bytes.ts";
 import { within } from "./waiting.ts";
@@ -13,6 +14,8 @@ export interface RawClientOptions {
   readonly localAddress?: string;
   /** Longest wait of each read in ms; 10 s unless told. */
   readonly timeout?: number;
+  /** Speaks TLS, with whoever it is: nothing is verified. Bytes are then those within it. */
+  readonly tls?: boolean;
 }
 
 export interface SendOptions {
@@ -24,10 +27,11 @@ export interface SendOptions {
 
 /** Opens a connection. Rejects with the system's error when nobody listens. */
 export async function connectRaw(port: number, options: RawClientOptions = {}): Promise<RawClient> {
-  const { host = "127.0.0.1", localAddress, timeout = 10_000 } = options;
-  const socket = connect({ host, port, ...(localAddress && { localAddress }), allowHalfOpen: true, noDelay: true });
+  const { host = "127.0.0.1", localAddress, timeout = 10_000, tls = false } = options;
+  const at = { host, port, ...(localAddress && { localAddress }), allowHalfOpen: true, noDelay: true };
+  const socket = tls ? connectTls({ ...at, rejectUnauthorized: false }) : connect(at);
   await new Promise<void>((resolve, reject) => {
-    socket.once("connect", resolve).once("error", reject);
+    socket.once(tls ? "secureConnect" : "connect", resolve).once("error", reject);
   });
   socket.removeAllListeners("error");
   return new RawClient(socket, timeout);

@@ -37,8 +37,8 @@ describe("each scenario gives numbers, and no errors", () => {
   });
 });
 
-test("every rival that is installed works, with many routes and TLS, too", async () => {
-  for (const name of ["keep-alive-64", "routes-10000", "tls-resumed"]) {
+test("every rival that is installed works, with many routes, TLS and WebSockets, too", async () => {
+  for (const name of ["keep-alive-64", "routes-10000", "tls-resumed", "websocket-echo"]) {
     const scenario = scenarios.find((one) => one.name === name);
     if (!scenario) throw new Error(`no scenario ${name}`);
     const { outcomes } = await runScenario(scenario, here, options, () => {});

@@ -3,7 +3,7 @@ import { afterEach, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { startLoad } from "./load.ts";
-import { cleanUp, configFor, later, run, startOrigin, until } from "./running.ts";
+import { cleanUp, configFor, configOfTurn, later, run, startOrigin, until } from "./running.ts";
 
 afterEach(cleanUp);
 
@@ -27,15 +27,7 @@ function freePort(): number {
 
 test("50 reloads under load lose no request, new and kept connections alike", async () => {
   const origins = [startOrigin().port, startOrigin().port, startOrigin().port];
-  const config = (index: number) =>
-    configFor(0, index % 2 === 0 ? origins.slice(0, 2) : origins, {
-      listeners: {
-        web: {
-          address: "127.0.0.1:0",
-          routes: [{ pool: "app" }, { match: { path: `/reload-${index}` }, redirect: { to: "/there", status: 302 } }],
-        },
-      },
-    });
+  const config = (turn: number) => configOfTurn(turn, origins);
   const program = await run(config(0));
   const port = await program.port();
   const kept = startLoad({ port, clients: 8, perConnection: 1_000_000 });

@@ -1,7 +1,9 @@
 // A WebSocket through the engine is what it is without it: every frame of websocket-range.ts, right or wrong, is sent over a
-// direct connection and through the engine, whole and in pieces, and what each side saw is compared byte by byte.
+// direct connection and through the engine, from clients with TLS and without, whole and in pieces, and what each side saw is
+// compared byte by byte.
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo, Socket as NetSocket } from "node:net";
 import { fileURLToPath } from "node:url";
@@ -10,6 +12,7 @@ import { ok } from "@plimsoll/testbed/scripts";
 import { eventually } from "@plimsoll/testbed/waiting";
 import type * as Ws from "ws";
 import type { WebSocket as Socket, WebSocketServer as SocketServer } from "ws";
+import type { ListenerTlsPlan } from "../../../packages/balancer/src/proxy/plan.ts";
 import { type EngineUnderTest, startEngine } from "./engine-under-test.ts";
 import { binary, closing, compressed, encode, filler, range, type RangeCase, text } from "./websocket-range.ts";
 
@@ -29,6 +32,12 @@ interface Seen {
   over: boolean;
 }
 
+/** How a client reaches the endpoint. */
+interface Way {
+  readonly port: number;
+  readonly tls: boolean;
+}
+
 /** What is compared: both ends, and what the client was answered. */
 type Observation = Readonly<Record<"answer" | "endpoint" | "client", unknown>>;
 
@@ -37,6 +46,7 @@ setDefaultTimeout(120_000);
 let http: Server;
 let sockets: SocketServer;
 let under: EngineUnderTest<"unused">;
+let secure: EngineUnderTest<"unused">;
 /** The endpoint's view of each connection, by the path that the client asked for. */
 const views = new Map<string, Seen>();
 /** What the raw endpoint does after its 101, by path. */
@@ -73,7 +83,9 @@ beforeAll(async () => {
     });
   });
   await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
-  under = await startEngine({ unused: ok() }, () => ({ pools: { app: { endpoints: [direct()] } } }));
+  const pools = { app: { endpoints: [directPort()] } };
+  under = await startEngine({ unused: ok() }, () => ({ pools }));
+  secure = await startEngine({ unused: ok() }, () => ({ pools, listener: { tls } }));
 });
 
 afterAll(async () => {
@@ -81,10 +93,42 @@ afterAll(async () => {
   sockets.close();
   http.closeAllConnections();
   await new Promise((resolve) => http.close(resolve));
+  // The first counts sockets that the second holds.
+  await secure.close();
   await under.close();
 });
 
-const direct = (): number => (http.address() as AddressInfo).port;
+const directPort = (): number => (http.address() as AddressInfo).port;
+const direct = (): Way => ({ port: directPort(), tls: false });
+/** Through the engine. */
+const tunnelled = (): readonly Way[] => [
+  { port: under.port, tls: false },
+  { port: secure.port, tls: true },
+];
+
+const pem = (name: string): string =>
+  readFileSync(new URL(`../runtime/certificates/${name}`, import.meta.url), "latin1");
+const none = { file: "", pem: "" };
+const tls: ListenerTlsPlan = {
+  certificates: [
+    {
+      certFile: "a-ec.crt",
+      keyFile: "a-ec.key",
+      cert: pem("a-ec.crt"),
+      key: pem("a-ec.key"),
+      names: ["a.example"],
+      kind: "ecdsa",
+    },
+  ],
+  minVersion: "1.2",
+  maxVersion: "1.3",
+  ciphers: "",
+  groups: "",
+  strictSni: false,
+  clientCertificates: "off",
+  ca: none,
+  crl: none,
+};
 
 function acceptFor(key: string): string {
   return createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
@@ -132,11 +176,11 @@ interface Handshake {
 
 /** A raw client after its handshake, the endpoint's view of it, and what it was answered. */
 async function shake(
-  port: number,
+  way: Way,
   path: string,
   { extensions, protocols }: Handshake = {},
 ): Promise<{ readonly client: RawClient; readonly view: Seen; readonly answer: string; readonly skip: number }> {
-  const client = await connectRaw(port, { timeout: 20_000 });
+  const client = await connectRaw(way.port, { timeout: 20_000, tls: way.tls });
   await client.send(
     `GET ${path} HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n` +
       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
@@ -165,9 +209,9 @@ function bytesOf({ frames, goodbye }: RangeCase, masked: boolean): Buffer {
 }
 
 /** A raw client sends the case to the `ws` server, which echoes. */
-async function fromClient(one: RangeCase, port: number, whole: boolean, handshake?: Handshake): Promise<Observation> {
+async function fromClient(one: RangeCase, way: Way, whole: boolean, handshake?: Handshake): Promise<Observation> {
   const sent = bytesOf(one, true);
-  const { client, view, answer, skip } = await shake(port, freshPath(), handshake);
+  const { client, view, answer, skip } = await shake(way, freshPath(), handshake);
   try {
     await client.send(sent, whole ? {} : { cuts: cutsOf(sent.length, one.piece), gap: 0 });
     const ending = await client.readEnd();
@@ -182,11 +226,12 @@ async function fromClient(one: RangeCase, port: number, whole: boolean, handshak
 }
 
 /** A raw endpoint sends the case to the `ws` client. */
-async function fromEndpoint(one: RangeCase, port: number, whole: boolean): Promise<Observation> {
+async function fromEndpoint(one: RangeCase, way: Way, whole: boolean): Promise<Observation> {
   const sent = bytesOf(one, false);
   const path = freshPath();
   manners.set(path, (socket) => void sendInPieces(socket, sent, whole ? [] : cutsOf(sent.length, one.piece)));
-  const client = new WebSocket(`ws://127.0.0.1:${port}${path}`, {
+  const client = new WebSocket(`${way.tls ? "wss" : "ws"}://127.0.0.1:${way.port}${path}`, {
+    rejectUnauthorized: false,
     perMessageDeflate: false,
     maxPayload: 16 * 1024 * 1024,
     // Always the same mask, so that two runs send the same bytes.
@@ -213,10 +258,10 @@ async function sendInPieces(socket: NetSocket, bytes: Buffer, cuts: readonly num
   socket.end();
 }
 
-/** Runs every case three times and compares. Some at once, because most of the time is spent waiting for the other end. */
+/** Runs every case once directly, twice through each engine, and compares. Some at once, because most of the time is spent waiting for the other end. */
 async function compare(
   cases: readonly RangeCase[],
-  run: (one: RangeCase, port: number, whole: boolean) => Promise<Observation>,
+  run: (one: RangeCase, way: Way, whole: boolean) => Promise<Observation>,
   judge: (one: RangeCase, seen: Observation) => void,
 ): Promise<void> {
   const left = [...cases];
@@ -224,8 +269,10 @@ async function compare(
     for (let one = left.shift(); one !== undefined; one = left.shift()) {
       const wanted = { name: one.name, ...(await run(one, direct(), true)) };
       judge(one, wanted);
-      expect({ name: one.name, ...(await run(one, under.port, true)) }).toEqual(wanted);
-      expect({ name: one.name, ...(await run(one, under.port, false)) }).toEqual(wanted);
+      for (const way of tunnelled()) {
+        expect({ name: one.name, ...(await run(one, way, true)) }).toEqual(wanted);
+        expect({ name: one.name, ...(await run(one, way, false)) }).toEqual(wanted);
+      }
     }
   };
   await Promise.all(Array.from({ length: 6 }, work));
@@ -245,7 +292,7 @@ function judgeEcho(one: RangeCase, { client }: Observation): void {
 
 describe("the whole range of frames", () => {
   test("there are many, and each has a name of its own", () => {
-    expect(range.length).toBeGreaterThan(170);
+    expect(range.length).toBeGreaterThan(185);
     const names = [...range, ...compressed].map(({ name }) => name);
     expect(new Set(names).size).toBe(names.length);
   });
@@ -274,7 +321,7 @@ describe("the whole range of frames", () => {
     ]) {
       await compare(
         compressed,
-        (one, port, whole) => fromClient(one, port, whole, { extensions, protocols: "chat, superchat" }),
+        (one, way, whole) => fromClient(one, way, whole, { extensions, protocols: "chat, superchat" }),
         (one, seen) => {
           judgeEcho(one, seen);
           expect(seen.answer).toContain("sec-websocket-extensions: permessage-deflate");
@@ -385,11 +432,11 @@ describe("endings", () => {
   for (const [name, run] of Object.entries(endings)) {
     test(`${name}: both sides see what they would see without us`, async () => {
       const seen: Observation[] = [];
-      for (const port of [direct(), under.port]) {
+      for (const way of [direct(), ...tunnelled()]) {
         const path = freshPath();
         let socket: NetSocket | undefined;
         manners.set(path, (one) => (socket = one));
-        const { client, view, answer, skip } = await shake(port, path);
+        const { client, view, answer, skip } = await shake(way, path);
         try {
           await run({ client, socket: socket as NetSocket, view });
           await eventually("the endpoint's connection is over", () => view.over, 10_000, 1);
@@ -404,6 +451,7 @@ describe("endings", () => {
         }
       }
       expect(seen[1]).toEqual(seen[0] as Observation);
+      expect(seen[2]).toEqual(seen[0] as Observation);
     });
   }
 });

@@ -1,5 +1,6 @@
 // Frames of every kind that a WebSocket endpoint may meet (RFC 6455), right and wrong, as a table: the groups are those of the
-// Autobahn test suite. Bytes are made by the letter of the RFC and apart from the code under test.
+// Autobahn test suite (which itself runs on Python 2 only, and is not used here). Bytes are made by the letter of the RFC and
+// apart from the code under test.
 import { deflateRawSync } from "node:zlib";
 
 export interface Frame {
@@ -11,6 +12,8 @@ export interface Frame {
   readonly rsv?: number;
   /** Bytes in which the length is written beyond the first; by default as few as there can be. */
   readonly wide?: 0 | 2 | 8;
+  /** Masked as the other side has to be: clients mask, endpoints do not (RFC 6455 §5.1). */
+  readonly misMasked?: boolean;
 }
 
 /** What is sent on a connection, and what the receiver makes of it. */
@@ -34,7 +37,8 @@ export function encode(frames: readonly Frame[], masked: boolean): Buffer {
   return Buffer.concat(frames.map((frame) => encodeOne(frame, masked)));
 }
 
-function encodeOne(frame: Frame, masked: boolean): Buffer {
+function encodeOne(frame: Frame, asked: boolean): Buffer {
+  const masked = asked !== (frame.misMasked ?? false);
   const payload = Buffer.from(frame.payload ?? "");
   const { length } = payload;
   const wide = frame.wide ?? (length > 0xffff ? 8 : length > 125 ? 2 : 0);
@@ -132,6 +136,26 @@ const reservedOpcodes: readonly RangeCase[] = [3, 4, 5, 6, 7, 11, 12, 13, 14, 15
     { opcode: ping },
   ]),
 ]);
+
+/** From a client without a mask, from an endpoint with one: the receiver must end the connection (RFC 6455 §5.1). */
+const masks: readonly RangeCase[] = [
+  ...[more, text, binary, close, ping, pong].map((opcode) =>
+    wrong(`opcode ${opcode} with the mask of the other side`, [{ opcode, misMasked: true }]),
+  ),
+  ...[1, 125, 126, 65_536].map((length) =>
+    wrong(`text of ${length} bytes with the mask of the other side`, [
+      { opcode: text, payload: "first, as it should be" },
+      { opcode: text, payload: letters(length), misMasked: true },
+    ]),
+  ),
+  wrong("a fragment with the mask of the other side", [
+    { opcode: text, payload: "one", fin: false },
+    { opcode: more, payload: "two", misMasked: true },
+  ]),
+  wrong("a close that says why, with the mask of the other side", [
+    { opcode: close, payload: closing(normal, "done"), misMasked: true },
+  ]),
+];
 
 const fragmentation: readonly RangeCase[] = [
   wrong("a ping in fragments", [
@@ -274,6 +298,7 @@ export const range: readonly RangeCase[] = [
   ...pings,
   ...reservedBits,
   ...reservedOpcodes,
+  ...masks,
   ...fragmentation,
   ...utf8,
   ...closeHandshake,

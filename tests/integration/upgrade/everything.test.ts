@@ -4,7 +4,7 @@
 import { afterEach, expect, test } from "bun:test";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { startLoad } from "../control/load.ts";
-import { cleanUp, configFor, isAlive, run, startOrigin, until, type Running } from "../control/running.ts";
+import { cleanUp, configOfTurn, isAlive, run, startOrigin, until, type Running } from "../control/running.ts";
 
 afterEach(cleanUp);
 
@@ -65,15 +65,7 @@ async function killWorker(program: Running, row: number, port: number): Promise<
 
 test(`${size.requests} requests, half on new connections, during ${size.reloads} reloads, ${size.upgrades} upgrades and ${size.kills} worker kills`, async () => {
   const origins = [startOrigin().port, startOrigin().port, startOrigin().port];
-  const config = (index: number) =>
-    configFor(0, index % 2 === 0 ? origins : origins.slice(0, 2), {
-      listeners: {
-        web: {
-          address: "127.0.0.1:0",
-          routes: [{ pool: "app" }, { match: { path: `/reload-${index}` }, redirect: { to: "/there", status: 302 } }],
-        },
-      },
-    });
+  const config = (turn: number) => configOfTurn(turn, origins);
   const program = await run(config(0));
   const port = await program.port();
   const kept = startLoad({ port, clients: 8, perConnection: 1_000_000 });

@@ -1,11 +1,11 @@
-// Datagrams: their origin, and whether somebody answers them. Their load is udp-load.ts.
+// Origins that send back what they get, and whether a datagram comes back from one. Their loads are udp-load.ts and ws-load.ts.
 import { join } from "node:path";
 import { type Program, startProgram } from "@plimsoll/testbed/processes";
 import { cores, pinned } from "./cores.ts";
 
-/** Starts the origin on so many ports from `first` on. */
-export function startEcho(first: number, count: number): Promise<Program> {
-  const argv = [process.execPath, join(import.meta.dir, "udp-echo.ts"), String(first), String(count)];
+/** Starts one on so many ports from `first` on: of datagrams, or of whatever WebSockets carry. */
+export function startEcho(kind: "udp" | "ws", first: number, count: number): Promise<Program> {
+  const argv = [process.execPath, join(import.meta.dir, `${kind}-echo.ts`), String(first), String(count)];
   return startProgram(pinned(cores.origin, argv), { ready: /^echoing/ });
 }
 
