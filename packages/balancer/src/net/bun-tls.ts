@@ -71,7 +71,7 @@ class ServerHandshake implements PendingHandshake {
   settle(connection: BunConnection): void {
     this.over = true;
     this.acceptor.handshakes.delete(connection);
-    this.tls.over();
+    this.tls.over(connection);
   }
 
   fail(connection: BunConnection, reason: HandshakeReason, detail: string): void {
@@ -124,7 +124,7 @@ export function sameOptions(a: ServerTls, b: ServerTls): boolean {
 export function beginServer(connection: BunConnection, acceptor: TlsAcceptor): boolean {
   const shaking = new ServerHandshake(acceptor);
   connection.shaking = shaking;
-  shaking.over = !shaking.tls.begins();
+  shaking.over = !shaking.tls.begins(connection);
   if (!shaking.over) acceptor.handshakes.add(connection, shaking.tls.handshakeTimeout);
   return !shaking.over;
 }
@@ -229,6 +229,8 @@ export function upgrade(from: BunConnection, host: ConnectionHost, acceptor: Tls
   const socket = from.socket!;
   const connection = new BunConnection(host, nobody, null, undefined);
   connection.proxied = from.proxied;
+  // Who it is can be asked before the handshake, which brings another one.
+  connection.socket = socket;
   // The descriptor stays taken: what one side of the pair no longer counts, the other does.
   from.leave();
   // Bun hands the encrypted bytes to the plain side, too: nobody looks at them.

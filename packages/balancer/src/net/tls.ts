@@ -38,6 +38,12 @@ export interface HandshakeFailure {
 /** Whether clients are asked for a certificate. An invalid one is refused in either case. */
 export type ClientCertificates = "off" | "optional" | "required";
 
+/** A connection while its client shakes hands: the same object in all that is told of it. */
+export interface Shaking {
+  /** The peer's IP address as text, or what a PROXY protocol header said it is. Costs a string. */
+  readonly remoteAddress: string;
+}
+
 /** How a listening side speaks TLS. */
 export interface ServerTls {
   /** For clients that name nothing; its versions, ciphers, groups and authorities hold for all. */
@@ -52,9 +58,9 @@ export interface ServerTls {
   /** What is sent, unencrypted, to whoever speaks HTTP without TLS; null = nothing. */
   readonly plainAnswer: Uint8Array | null;
   /** A client connected; false closes the connection at once. */
-  begins(): boolean;
+  begins(connection: Shaking): boolean;
   /** Follows each `begins` that was true, before the owner hears of the connection or `failed` is called. */
-  over(): void;
+  over(connection: Shaking): void;
   failed(failure: HandshakeFailure): void;
 }
 

@@ -6,7 +6,7 @@ import type { FaultCode } from "../base/fault.ts";
 import type { CloseReason, Connection, ConnectionHandler } from "../net/transport.ts";
 import { Timer } from "../net/wheel.ts";
 import { ListenerCell } from "../observe/table.ts";
-import { admit } from "./client-admission.ts";
+import { admit, takePlace, turnAway } from "./client-admission.ts";
 import type { EngineContext } from "./engine-context.ts";
 import { countHandshake, serverTlsOf } from "./handshakes.ts";
 import { HeldBytes } from "./held-bytes.ts";
@@ -42,7 +42,18 @@ const nothing = new Uint8Array(0);
 /** How long a connection that has said nothing yet may still begin, where there is no time; ms. */
 const lastMoment = 1_000;
 
-export class Arrival implements ConnectionHandler, ListedSession {
+/** Takes a connection that is counted as open, or resets it and returns null: its client has as many as one may. */
+export function arrive(
+  context: EngineContext,
+  state: ListenerState,
+  connection: Connection,
+  open: OpenSession,
+): Arrival | null {
+  const arrival = new Arrival(context, state, connection, open);
+  return arrival.takePlace() ? arrival : null;
+}
+
+class Arrival implements ConnectionHandler, ListedSession {
   next: ListedSession | null = null;
   previous: ListedSession | null = null;
   /** Nothing of it is worth waiting for. */
@@ -71,6 +82,19 @@ export class Arrival implements ConnectionHandler, ListedSession {
     this.#headed = !awaitsHeader(state, connection);
     state.add(this);
     context.wheel.arm(this.#timer, this.#headed ? this.#longest : state.current.plan.timeouts.proxyHeader);
+  }
+
+  /**
+   * Counts it as its client's, whoever that is known to be so far; false: it was turned away. A trusted proxy is nobody until its
+   * header names one, and what it holds until then is bounded by `maxConnections` alone.
+   */
+  takePlace(): boolean {
+    const state = this.#state;
+    state.clients.leave(this);
+    if (takePlace(state, this, this.#connection)) return true;
+    this.#leave();
+    turnAway(this.#context, state, this.#connection);
+    return false;
   }
 
   wind(patient: boolean): void {
@@ -148,7 +172,7 @@ export class Arrival implements ConnectionHandler, ListedSession {
     if (position > 0) {
       this.#context.cells[this.#state.cells + ListenerCell.bytesIn]! += position - from;
       this.#connection.proxied = header;
-      return position;
+      return this.takePlace() ? position : -1;
     }
     if (position === 0) this.#held.add(bytes, from, to);
     else if (position !== -ProxyViolation.absent) {
@@ -190,7 +214,7 @@ export class Arrival implements ConnectionHandler, ListedSession {
     const ahead = held.length > 0 ? held.take().subarray(held.from, held.to) : nothing;
     this.#leave();
     cells[state.cells + ListenerCell.open]!--;
-    const server = serverTlsOf(cells, state, tls, this.#context.handshakeFailed);
+    const server = serverTlsOf(cells, state, tls, this.#context.handshakeFailed, true);
     this.#connection.startTls(server, ahead, (connection) => {
       if (connection.tls !== null) countHandshake(cells, state, connection.tls);
       cells[state.cells + ListenerCell.open]!++;

@@ -1,7 +1,7 @@
 // Open connections of a listener by client, where `limits.connectionsPerClient` asks for it: one client that opens thousands must
 // not take the places of all others.
 
-/** Counts sessions by whatever text stands for a client. No larger than what is open. */
+/** Counts connections by whatever text stands for a client: each is held by its session, or by what it is before it has one. No larger than what is open. */
 export class ClientCounts {
   readonly #counts = new Map<string, number>();
   readonly #clients = new Map<object, string>();
@@ -10,16 +10,16 @@ export class ClientCounts {
     return this.#counts.get(client) ?? 0;
   }
 
-  enter(session: object, client: string): void {
-    this.#clients.set(session, client);
+  enter(holder: object, client: string): void {
+    this.#clients.set(holder, client);
     this.#counts.set(client, this.of(client) + 1);
   }
 
   /** No matter if it was never counted. */
-  leave(session: object): void {
-    const client = this.#clients.size === 0 ? undefined : this.#clients.get(session);
+  leave(holder: object): void {
+    const client = this.#clients.size === 0 ? undefined : this.#clients.get(holder);
     if (client === undefined) return;
-    this.#clients.delete(session);
+    this.#clients.delete(holder);
     const left = this.of(client) - 1;
     if (left > 0) this.#counts.set(client, left);
     else this.#counts.delete(client);

@@ -15,7 +15,7 @@ import { spreadClosing } from "../pool/drain.ts";
 import type { Occupant } from "../pool/occupants.ts";
 import type { Pool } from "../pool/pool.ts";
 import { admit } from "./client-admission.ts";
-import { Arrival, arrives, readsAhead } from "./arrival.ts";
+import { arrive, arrives, readsAhead } from "./arrival.ts";
 import { assemble, type EnginePlan, type Snapshot } from "./assemble.ts";
 import { CurrentRequest } from "./current-request.ts";
 import type { EngineContext } from "./engine-context.ts";
@@ -168,7 +168,7 @@ export function createEngine(options: EngineOptions): Engine {
     }
     cells[state.cells + ListenerCell.open]!++;
     const session = arrives(state, connection)
-      ? new Arrival(context, state, connection, open)
+      ? arrive(context, state, connection, open)
       : admit(context, state, connection, open);
     if (session === null) return connection.handler;
     // It waited in the queue while the listener was closed: it has one request.

@@ -40,7 +40,7 @@ const limitsSchema = z
     connectionsPerClient: integer(0, 10_000_000)
       .default(0)
       .describe(
-        "Most connections at a time of one client address (of IPv6, one network of 64 bits) in each worker; more are closed at once, with TLS when hands are shaken. Those of `trustedProxies` are not counted, unless the PROXY protocol names their client. 0: no limit.",
+        "Most connections at a time of one client address (of IPv6, one network of 64 bits) in each worker; more are closed at once, before a handshake. Those of `trustedProxies` are not counted, unless the PROXY protocol names their client. 0: no limit.",
       ),
     minBodyRate: integer(0, 1_000_000_000)
       .default(256)
