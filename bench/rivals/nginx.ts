@@ -56,6 +56,10 @@ ${servers(setting)}
     keepalive_requests 1000000000;
   }
   server {
+    listen 127.0.0.1:${setting.adminPort};
+    location / { stub_status; }
+  }
+  server {
     listen 127.0.0.1:${setting.port}${setting.layer === "https" ? " ssl" : ""} backlog=4096;
 ${setting.layer === "https" ? secure(setting) : ""}${locations.map((location) => `    ${location}`).join("\n")}
   }
