@@ -18,6 +18,7 @@ const usage = `npm run attacks -- [options]
   --on a,b           of plimsoll, nginx (plimsoll)
   --connections n    of each attack (4000)
   --seconds n        of each attack (110)
+  --quiet n          seconds without an attack before each (20)
   --trace            a line each second, to stderr
   --help             this`;
 
@@ -43,9 +44,6 @@ const attacks: readonly Attack[] = [
 
 /** Seconds in which an attack opens its connections. */
 const rampUp = 10;
-/** Seconds in which nothing attacks, before each attack. */
-const quietSeconds = 20;
-
 async function main(args: string[]): Promise<number> {
   const { values } = parseArgs({
     args,
@@ -54,6 +52,7 @@ async function main(args: string[]): Promise<number> {
       on: { type: "string", default: "plimsoll" },
       connections: { type: "string", default: "4000" },
       seconds: { type: "string", default: "110" },
+      quiet: { type: "string", default: "20" },
       trace: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
@@ -62,7 +61,8 @@ async function main(args: string[]): Promise<number> {
   const picked = attacks.filter(({ name }) => values.only?.split(",").includes(name) ?? true);
   const connections = Number(values.connections);
   const seconds = Number(values.seconds);
-  if (values.help || picked.length * attacked.length === 0 || !(connections >= 1) || !(seconds >= 1)) {
+  const quiet = Number(values.quiet);
+  if (values.help || picked.length * attacked.length === 0 || !(connections >= 1) || !(seconds >= 1) || !(quiet >= 1)) {
     console.log(usage);
     return values.help ? 0 : 2;
   }
@@ -73,7 +73,8 @@ async function main(args: string[]): Promise<number> {
   }
   const endTurn = await takeTurn(() => console.error("Another measurement runs; waiting for its end."));
   const folder = mkdtempSync(join(tmpdir(), "attacks-"));
-  const origin = await startOrigin(folder, 3);
+  // An origin on a machine of its own would hold what nobody takes in that machine's memory; here it would use up ours.
+  const origin = await startOrigin(folder, 3, false, "64k");
   try {
     console.log(`${cpus().length} cores (${cpus()[0]?.model}), Linux ${release()}, Bun ${Bun.version}.`);
     console.log(`${connections} connections a time for ${seconds} s; ${1000 / every} good requests a second.\n`);
@@ -82,7 +83,8 @@ async function main(args: string[]): Promise<number> {
     );
     console.log("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|");
     for (const attack of picked) {
-      for (const name of attacked) await strike(attack, name, { folder, connections, seconds, trace: values.trace });
+      for (const name of attacked)
+        await strike(attack, name, { folder, connections, seconds, quiet, trace: values.trace });
     }
   } finally {
     await origin.stop();
@@ -96,6 +98,8 @@ interface Measure {
   readonly folder: string;
   readonly connections: number;
   readonly seconds: number;
+  /** Seconds in which nothing attacks, before it does. */
+  readonly quiet: number;
   readonly trace: boolean;
 }
 
@@ -106,7 +110,7 @@ async function strike(attack: Attack, name: Attackable, measure: Measure): Promi
   let attacker: Program | undefined;
   try {
     await watch(balancer, 5);
-    const quiet = await watch(balancer, quietSeconds);
+    const quiet = await watch(balancer, measure.quiet);
     console.log(row(`${name} before: quiet`, quiet));
     const url = `http://127.0.0.1:${balancer.port}${attack.path}`;
     const sizes = ["-c", `${connections}`, "-r", `${Math.ceil(connections / rampUp)}`, "-l", `${seconds}`, "-u", url];

@@ -13,19 +13,34 @@ export function endpoints(count: number): readonly string[] {
   return Array.from({ length: count }, (_, at) => `127.0.0.1:${firstPort + at}`);
 }
 
-/** Starts the origin with so many ports, at which a PROXY header comes first if told. Its files lie in `folder`. */
-export async function startOrigin(folder: string, ports: number, proxyProtocol = false): Promise<Program> {
+/**
+ * Starts the origin with so many ports, at which a PROXY header comes first if told. Its files lie in `folder`. `sendBuffer`: what
+ * its kernel holds of an answer that nobody takes, as nginx writes sizes; "" for as much as the kernel likes.
+ */
+export async function startOrigin(
+  folder: string,
+  ports: number,
+  proxyProtocol = false,
+  sendBuffer = "",
+): Promise<Program> {
   const files = join(folder, "origin-files");
   mkdirSync(files, { recursive: true });
   await Bun.write(join(files, "16k"), "x".repeat(16_384));
   await Bun.write(join(files, "1m"), "x".repeat(1_048_576));
   const file = join(folder, "origin.conf");
-  await Bun.write(file, configuration(folder, files, ports, proxyProtocol));
+  await Bun.write(file, configuration(folder, files, ports, proxyProtocol, sendBuffer));
   const argv = pinned(cores.origin, ["nginx", "-p", folder, "-e", "stderr", "-c", file]);
   return startProgram(argv, { ready: firstPort + ports - 1 });
 }
 
-function configuration(folder: string, files: string, ports: number, proxyProtocol: boolean): string {
+function configuration(
+  folder: string,
+  files: string,
+  ports: number,
+  proxyProtocol: boolean,
+  sendBuffer: string,
+): string {
+  const own = `${proxyProtocol ? " proxy_protocol" : ""}${sendBuffer === "" ? "" : ` sndbuf=${sendBuffer}`}`;
   return `daemon off;
 user root;
 worker_processes 1;
@@ -48,7 +63,7 @@ http {
   scgi_temp_path ${folder}/origin-scgi;
   default_type text/plain;
   server {
-    listen 127.0.0.1:${firstPort}-${firstPort + ports - 1}${proxyProtocol ? " proxy_protocol" : ""} backlog=4096;
+    listen 127.0.0.1:${firstPort}-${firstPort + ports - 1}${own} backlog=4096;
     location / { return 200 "A small answer of about one hundred bytes, as an interface for programs would give it to one.\\n"; }
     # Answers when it has all of the body, as applications do; a fixed answer does not wait for it.
     location = /upload { proxy_pass http://127.0.0.1:${firstPort}/; }

@@ -58,7 +58,15 @@ async function startNginx(folder: string, port: number, adminPort: number, conne
   const found = await nginx.find();
   if (found === undefined) throw new Error("There is no nginx. On Debian: apt-get install nginx");
   const layer = "http";
-  const setting = { folder, port, adminPort, endpoints: endpoints(3), routes: 0, layer, connections: connections + 500 };
+  const setting = {
+    folder,
+    port,
+    adminPort,
+    endpoints: endpoints(3),
+    routes: 0,
+    layer,
+    connections: connections + 500,
+  };
   const { argv, env } = await found.prepare({ ...setting, layer });
   const program = await startProgram(pinned(cores.balancer, argv), { ready: port, ...(env && { env }) });
   return {

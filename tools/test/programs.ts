@@ -21,6 +21,7 @@ export const packages: Readonly<Record<string, string>> = {
   "redis-benchmark": "redis-tools",
   "redis-cli": "redis-tools",
   "redis-server": "redis-server",
+  slowhttptest: "slowhttptest",
   ss: "iproute2",
   strace: "strace",
   "systemd-analyze": "systemd",

@@ -18,6 +18,7 @@ import type { Accept, CloseReason, Connection, ConnectionHandler } from "./trans
 import type { ClientTls, ServerTls, TlsFacts } from "./tls.ts";
 import { free, worthFreeing } from "../base/bytes.ts";
 import { peerGone, receiveQueue, sendQueue } from "./libc.ts";
+import { alwaysFine, boundIfNarrow } from "./narrow-window.ts";
 import { plainAddress } from "./socket-address.ts";
 
 /** A raw socket; its `data` is our connection. */
@@ -72,6 +73,8 @@ export class BunConnection implements Connection {
   shut = false;
   /** A write found the connection reset. */
   lost = false;
+  /** Bytes that may be written before its peer's window is looked at; below 0 = it was, or need not be. */
+  unmeasured: number;
   proxied: ProxyHeader | null = null;
   /** Not null until it is sent. */
   first: Beginning | null = null;
@@ -108,6 +111,8 @@ export class BunConnection implements Connection {
     this.socket = socket;
     this.target = target;
     this.state = socket === null ? CONNECTING : OPEN;
+    // Endpoints are not suspected.
+    this.unmeasured = target === undefined ? alwaysFine : -1;
   }
 
   write(bytes: Uint8Array, from: number, to: number): number {
@@ -117,6 +122,7 @@ export class BunConnection implements Connection {
       this.waiting = wanted > 0;
       return 0;
     }
+    if (this.unmeasured >= 0 && (this.unmeasured -= wanted) < 0) boundIfNarrow(fdOf(this.socket!));
     const accepted = this.socket!.write(bytes, from, wanted);
     if (accepted === wanted) return wanted;
     if (accepted >= 0) {
@@ -187,12 +193,11 @@ export class BunConnection implements Connection {
   }
 
   ending(): boolean {
-    return this.state !== OPEN || peerGone((this.socket as RawSocket & { readonly fd: number }).fd);
+    return this.state !== OPEN || peerGone(fdOf(this.socket!));
   }
 
   unsent(): number {
-    // `fd` is there at run time, though not in Bun's types.
-    return this.state === OPEN ? sendQueue((this.socket as RawSocket & { readonly fd: number }).fd) : -1;
+    return this.state === OPEN ? sendQueue(fdOf(this.socket!)) : -1;
   }
 
   close(nothingFollows = false): void {
@@ -219,7 +224,7 @@ export class BunConnection implements Connection {
 
   /** Whether closing now would make the kernel send RST, which can overtake what it still has to send. */
   #unread(): boolean {
-    return receiveQueue((this.socket as RawSocket & { readonly fd: number }).fd) !== 0;
+    return receiveQueue(fdOf(this.socket!)) !== 0;
   }
 
   reset(): void {
@@ -426,6 +431,11 @@ const unreachable = new Set([
   "EACCES",
   "EPERM",
 ]);
+
+/** `fd` is there at run time, though not in Bun's types. */
+function fdOf(socket: RawSocket): number {
+  return (socket as RawSocket & { readonly fd: number }).fd;
+}
 
 function codeOf(error: (Error & { code?: string }) | undefined): string {
   return error?.code ?? error?.message ?? "";
