@@ -19,7 +19,7 @@ const usage = `npm run attacks -- [options]
   --connections n    of each attack (4000)
   --seconds n        of each attack (110)
   --quiet n          seconds without an attack before each (20)
-  --trace            a line each second, to stderr
+  --trace            a line each second, to stderr; latency is worse for it
   --help             this`;
 
 /** One attack; `args` are slowhttptest's. */
