@@ -1,4 +1,7 @@
-// Who is attacked: this balancer with its defaults, or a rival as `npm run bench` sets it up, one core each.
+// The parts of `npm run attacks`: who is attacked, and what a client that means well sees meanwhile. It must not know how
+// anybody works inside.
+//
+// This file: this balancer with its defaults, or a rival as `npm run bench` sets it up, each with a core for itself.
 import { freePort, type Program, startProgram } from "@plimsoll/testbed/processes";
 import { cores, pinned } from "../cores.ts";
 import { endpoints } from "../origin.ts";
