@@ -76,7 +76,7 @@ async function startNginx(folder: string, port: number, adminPort: number, conne
     program,
     port,
     async open() {
-      const text = await (await fetch(`http://127.0.0.1:${adminPort}/`)).text();
+      const text = await (await fetch(`http://127.0.0.1:${adminPort}/status`)).text();
       return Number(/^Active connections: (\d+)/.exec(text)?.[1] ?? 0);
     },
     faults: () => Promise.resolve(new Map()),

@@ -57,7 +57,7 @@ ${servers(setting)}
   }
   server {
     listen 127.0.0.1:${setting.adminPort};
-    location / { stub_status; }
+    location = /status { stub_status; }
   }
   server {
     listen 127.0.0.1:${setting.port}${setting.layer === "https" ? " ssl" : ""} backlog=4096;

@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
+import { createBunTransport } from "./bun-transport.ts";
 import { cleanUp, cleanups, listen, pair, passed, Recorder } from "./fixtures/connections.ts";
 import { closeFd, libc, linux } from "./libc.ts";
 import { boundIfNarrow } from "./narrow-window.ts";
@@ -7,6 +8,8 @@ import type { Connection } from "./transport.ts";
 
 afterEach(cleanUp);
 
+/** Plain, whatever the tests of other files are described with. */
+const transport = createBunTransport();
 const SO_RCVBUF = 8;
 const total = 1_000_000;
 const source = new Uint8Array(total);
@@ -16,7 +19,7 @@ for (let at = 0; at < total; at++) source[at] = (at * 31) >> 3;
 async function narrowPair(): Promise<{ readonly fd: number; readonly far: Connection; readonly seen: Recorder }> {
   const seen = new Recorder();
   let far: Connection | undefined;
-  const { port } = listen((connection) => ((far = connection), seen));
+  const { port } = listen((connection) => ((far = connection), seen), transport);
   const fd = libc.socket(linux.AF_INET, linux.SOCK_STREAM | linux.SOCK_NONBLOCK, 0);
   cleanups.push(() => closeFd(fd));
   libc.setsockopt(fd, linux.SOL_SOCKET, SO_RCVBUF, new Uint32Array([1]), 4);
@@ -63,7 +66,7 @@ test("in small pieces it gets no more; the first 16 KiB are written without a lo
 });
 
 test("whoever has a window of the usual size may have as much in the kernel as the kernel allows", async () => {
-  const { near, far } = await pair();
+  const { near, far } = await pair(transport);
   near.connection.pause();
   expect(far.connection.write(source, 0, total)).toBeGreaterThan(256 * 1024);
 });
