@@ -60,17 +60,17 @@ shutdown: { lag: 0s, window: 1s }
 async function startNginx(folder: string, port: number, adminPort: number, connections: number): Promise<Balancer> {
   const found = await nginx.find();
   if (found === undefined) throw new Error("There is no nginx. On Debian: apt-get install nginx");
-  const layer = "http";
-  const setting = {
+  const { argv, env } = await found.prepare({
     folder,
     port,
     adminPort,
     endpoints: endpoints(3),
     routes: 0,
-    layer,
+    layer: "http",
+    tunnels: false,
+    proxyProtocol: false,
     connections: connections + 500,
-  };
-  const { argv, env } = await found.prepare({ ...setting, layer });
+  });
   const program = await startProgram(pinned(cores.balancer, argv), { ready: port, ...(env && { env }) });
   return {
     program,
