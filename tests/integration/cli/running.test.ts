@@ -1,7 +1,7 @@
 // `plimsoll run`, and the commands that speak to it: status, reload, drain, explain, stop.
 // Runs alone: other balancers of the same user are found as well.
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startProgram } from "../up/program.ts";
@@ -170,6 +170,34 @@ describe("configurations", () => {
     const taken = await call("run", "-c", "taken.yaml");
     expect([taken.code, taken.out]).toEqual([1, ""]);
     expect(taken.err).toContain(endpoint(1));
+  });
+
+  test("an access log that cannot be opened: check, run and reload say where and why, and nothing changes", async () => {
+    const logged = (access: string) => write("logged.yaml", [endpoint(0)], `log: { access: ${access} }\n`);
+    logged("./access.log");
+    expect((await call("check", "-c", "logged.yaml")).code).toBe(0);
+    await using balancer = startProgram(["run", "-c", "logged.yaml"], { cwd: folder, env: env() });
+    const web = await balancer.says(/^web (http:\S+)$/m);
+    const admin = new URL(await balancer.says(/^admin (http:\S+)$/m)).host;
+    logged("./missing/access.log");
+    const said = `the access log ./missing/access.log cannot be opened: there is no folder ${folder}/missing`;
+    const checked = await call("check", "-c", "logged.yaml");
+    expect(checked.code).toBe(1);
+    expect(checked.out).toMatch(/^logged\.yaml:\d+:\d+: error: log\.access: /);
+    expect(checked.out).toContain(said);
+    expect(checked.out).toContain(`hint: make it (mkdir -p ${folder}/missing), or name another file`);
+    const reloaded = await call("reload", "--admin", admin);
+    expect(reloaded.code).toBe(1);
+    expect(reloaded.err).toContain(`Nothing was changed:\nlogged.yaml:`);
+    expect(reloaded.err).toContain(said);
+    const run = startProgram(["run", "-c", "logged.yaml"], { cwd: folder, env: env() });
+    expect(await run.exited).toBe(1);
+    expect(run.err()).toContain(said);
+    expect(await (await fetch(web)).text()).toBe("one");
+    balancer.signal("SIGTERM");
+    expect(await balancer.exited).toBe(0);
+    // Written to where it was opened.
+    expect(readFileSync(join(folder, "access.log"), "utf8").trim().split("\n")).toHaveLength(1);
   });
 
   test("a TypeScript configuration, read again on reload", async () => {

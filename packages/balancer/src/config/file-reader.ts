@@ -5,6 +5,8 @@ export interface FileReader {
   resolve(from: string, written: string): string;
   /** The whole file as UTF-8 text; `path` comes from `resolve`. Throws if it cannot be read. */
   readFile(path: string): string;
+  /** Throws if nothing can be added to the file, which need not be there; changes nothing. Left out: it can. */
+  probeAppend?(path: string): void;
   /** Permission bits of a file that could be read; nothing is said of permissions where it is left out. */
   mode?(path: string): number;
   /** Wall-clock ms; where it is left out, nobody knows the day, and no certificate is too old. */

@@ -5,6 +5,7 @@ import { readAsWanted } from "./environment-types.ts";
 import { readCertificates } from "./certificates.ts";
 import { readErrorPages } from "./error-pages.ts";
 import type { FileReader } from "./file-reader.ts";
+import { judgeLogFile } from "./log-file.ts";
 import { checkMeaning } from "./meaning.ts";
 import { findUnavailable } from "./not-yet.ts";
 import { explainHierarchy, type Explanation } from "./hierarchy/explain.ts";
@@ -67,7 +68,16 @@ export function planValue(written: unknown, known: Known, reader: FileReader): L
     const isWritten = (path: Path): boolean => stands(value, original(path));
     const meant: Meant = { config, plan, poolNames: keysOf(value, "pools"), isWritten, original };
     findings.push(
-      ...believable([...read.findings, ...certificates.findings, ...checkMeaning(meant)], original, checked.removed),
+      ...believable(
+        [
+          ...read.findings,
+          ...certificates.findings,
+          ...judgeLogFile(config, places.file, reader),
+          ...checkMeaning(meant),
+        ],
+        original,
+        checked.removed,
+      ),
     );
   }
   const problems = sortProblems([...known.problems, ...findings.map((finding) => places.problem(finding))]);
