@@ -38,6 +38,19 @@ function withPart(part: { pool?: string; route?: string; listener?: string; top?
   ].join("\n");
 }
 
+describe("a wrong balance is one mistake", () => {
+  for (const beside of ["hashKey: source", "hashBalance: 1.5"]) {
+    test(`and nothing is said of ${beside} beside it`, () => {
+      const wrong = problemsOf(withPart({ pool: `balance: ringhash\n    ${beside}` }));
+      expect(wrong.map(({ severity, path }) => `${severity} ${path}`)).toEqual(["error pools.app.balance"]);
+      const idle = problemsOf(withPart({ pool: `balance: p2c\n    ${beside}` }));
+      expect(idle.map(({ severity, path }) => `${severity} ${path}`)).toEqual([
+        `warning pools.app.${beside.split(":")[0]}`,
+      ]);
+    });
+  }
+});
+
 describe("the example of the design, word for word", () => {
   test("has exactly the problems that it should have today", () => {
     const problems = problemsOf(golden("design-example.yaml"), { STICKY_SECRET: "0123456789abcdef" });

@@ -186,13 +186,12 @@ function checkHashKey({ balance, hashKey }: PoolConfig, pool: Path): Finding[] {
     return [error(path, wrong, "write one of: { header: name }, { cookie: name }, { query: name }, source, path")];
   }
   if (balance === "ringHash" || balance === "maglev") return [];
-  return [
-    warning(
-      path,
-      `balance: ${balance} hashes nothing, so this has no effect`,
-      "write balance: ringHash or maglev, or remove hashKey",
-    ),
-  ];
+  const finding = warning(
+    path,
+    `balance: ${balance} hashes nothing, so this has no effect`,
+    "write balance: ringHash or maglev, or remove hashKey",
+  );
+  return [{ ...finding, depends: [[...pool, "balance"]] }];
 }
 
 /** Settings that are not what they are by default, and still do nothing. */
@@ -203,13 +202,12 @@ function checkLimits({ balance, hashBalance, limits }: PoolConfig, pool: Path): 
     findings.push(warning([...pool, "limits"], message, "set inFlight, or remove queue and queueTimeout"));
   }
   if (balance !== "ringHash" && hashBalance !== 1.25) {
-    findings.push(
-      warning(
-        [...pool, "hashBalance"],
-        `balance: ${balance} has no bound of this kind, so this has no effect`,
-        "write balance: ringHash, or remove it",
-      ),
+    const finding = warning(
+      [...pool, "hashBalance"],
+      `balance: ${balance} has no bound of this kind, so this has no effect`,
+      "write balance: ringHash, or remove it",
     );
+    findings.push({ ...finding, depends: [[...pool, "balance"]] });
   }
   return findings;
 }
