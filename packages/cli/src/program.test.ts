@@ -48,6 +48,77 @@ describe("every command", () => {
   });
 });
 
+describe("every command's exit codes", () => {
+  for (const spec of commands) {
+    test(`${spec.name}: 0 for every way to ask for help`, async () => {
+      const asked = await call([spec.name, "--help"]);
+      expect(asked.out).toStartWith(`Usage: plimsoll ${spec.name} `);
+      for (const args of [
+        [spec.name, "-h"],
+        ["help", spec.name],
+        ["help", spec.name, "--help"],
+        ["help", "-h", spec.name],
+      ]) {
+        expect([args, await call(args)]).toEqual([args, asked]);
+      }
+    });
+
+    test(`${spec.name}: 2 and a sentence on stderr for what it does not know`, async () => {
+      for (const args of [
+        [spec.name, "--no-such-option"],
+        [spec.name, "--no-such-option", "--", "true"],
+      ]) {
+        const { code, out, err } = await call(args);
+        expect([args, code, out]).toEqual([args, 2, ""]);
+        expect(err).toMatch(/unknown option '--no-such-option'|is not available yet/);
+      }
+    });
+
+    test(`${spec.name}: 2 for an option without its value, an argument too few or too many`, async () => {
+      for (const { flags } of spec.options) {
+        const [, long] = /(--[a-z-]+) </.exec(flags) ?? [];
+        if (long === undefined) continue;
+        const { code, out, err } = await call([spec.name, long]);
+        expect([long, code, out]).toEqual([long, 2, ""]);
+        expect(err).toContain("argument missing");
+      }
+      const names = (spec.args ?? []).map(({ name }) => name);
+      const required = names.filter((name) => name.startsWith("<"));
+      if (required.length > 0) {
+        const { code, out, err } = await call([spec.name, ...required.slice(1).map(() => "x")]);
+        expect([code, out]).toEqual([2, ""]);
+        expect(err).toMatch(/missing required argument/);
+      }
+      if (!names.some((name) => name.includes("..."))) {
+        const { code, out, err } = await call([spec.name, ...names.map(() => "x"), "x"]);
+        expect([code, out]).toEqual([2, ""]);
+        expect(err).toMatch(/too many arguments/);
+      }
+    });
+  }
+
+  test("help itself: with and without its own name and option, one command at a time, and the nearest one", async () => {
+    const whole = await call(["--help"]);
+    expect(whole.code).toBe(0);
+    for (const args of [["-h"], ["help"], ["help", "--help"], ["help", "-h"], ["help", "help"]]) {
+      expect([args, await call(args)]).toEqual([args, whole]);
+    }
+    for (const args of [["help", "darin"], ["darin", "--help"], ["darin"]]) {
+      const { code, out, err } = await call(args);
+      expect([args, code, out]).toEqual([args, 2, ""]);
+      expect(err).toContain("unknown command 'darin'");
+      expect(err).toContain("drain");
+    }
+    expect(await call(["help", "drain", "api/1"])).toEqual({
+      code: 2,
+      out: "",
+      err: "plimsoll: help is about one command: plimsoll help drain\n",
+    });
+    expect((await call(["help", "--no-such"])).code).toBe(2);
+    expect((await call(["--no-such"])).code).toBe(2);
+  });
+});
+
 describe("mistakes", () => {
   test("the nearest command and option are named, exit code 2", async () => {
     const command = await call(["chekc"]);

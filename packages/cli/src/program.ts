@@ -35,11 +35,24 @@ export async function runProgram(
     });
   }
   try {
-    await program.parseAsync([...args], { from: "user" });
+    await program.parseAsync(arrange(table, args), { from: "user" });
     return code;
   } catch (error) {
     return explainFailure(error, io);
   }
+}
+
+/**
+ * `help drain` becomes `drain --help`, and of a command that there is not, only its name is left: commander takes `help --help`
+ * for a mistake, and for `help darin` and `darin --help` prints everything without a word about the mistake.
+ */
+function arrange(table: readonly CommandSpec[], args: readonly string[]): string[] {
+  const asksHelp = args[0] === "help";
+  const rest = asksHelp ? args.slice(1).filter((arg) => arg !== "-h" && arg !== "--help" && arg !== "help") : args;
+  const [name] = rest;
+  if (asksHelp && rest.length > 1) throw new UsageError(`help is about one command: plimsoll help ${name}`);
+  if (name !== undefined && !table.some((spec) => spec.name === name) && !name.startsWith("-")) return [name];
+  return asksHelp && name?.startsWith("-") !== true ? [...rest, "--help"] : [...rest];
 }
 
 function addCommand(
