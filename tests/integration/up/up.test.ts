@@ -179,6 +179,48 @@ describe("the end", () => {
     );
   });
 
+  describe("what has left its instance's process group", () => {
+    const daemonApp = [node, `${fixtures}/daemon-app.mjs`];
+
+    async function daemons(program: Program, count: number): Promise<number[]> {
+      const found = () => [...program.out().matchAll(/daemon (\d+) of/g)].map((match) => Number(match[1]));
+      await until(`${count} daemons are there`, () => found().length >= count);
+      return found();
+    }
+
+    test("ends when `up` does, and is named; until then it outlives its instance", async () => {
+      await using program = up(["-n", "2"], daemonApp);
+      await program.says(/all 2 instances are ready behind (\S+)/);
+      const first = await daemons(program, 2);
+      program.signal("SIGHUP");
+      await program.says(/all 2 instances are replaced/);
+      const all = await daemons(program, 4);
+      expect(survivors(all).toSorted()).toEqual(all.toSorted());
+      program.signal("SIGTERM");
+      expect(await program.exited).toBe(0);
+      expect(survivors(all)).toEqual([]);
+      for (const pid of first) expect(program.err()).toMatch(new RegExp(`ends, too: .*\\(process ${pid}\\)`));
+    });
+
+    test("is killed after its grace", async () => {
+      await using program = up(["-n", "1", "--grace", "100ms"], daemonApp, { STUBBORN: "1" });
+      await program.says(/all 1 instances are ready behind (\S+)/);
+      const all = await daemons(program, 1);
+      program.signal("SIGTERM");
+      expect(await program.exited).toBe(0);
+      expect(survivors(all)).toEqual([]);
+    });
+
+    test("ends when `up` is killed with -9", async () => {
+      await using program = up(["-n", "1", "--grace", "1s"], daemonApp, { STUBBORN: "1" });
+      await program.says(/all 1 instances are ready behind (\S+)/);
+      const all = await daemons(program, 1);
+      program.signal("SIGKILL");
+      await program.exited;
+      await until("it is gone", () => survivors([...all, ...groups(program)]).length === 0);
+    });
+  });
+
   test("a port that is taken: said at once, before any instance is started", async () => {
     const taken = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
     await using program = up(["--port", String(taken.port)]);

@@ -10,7 +10,17 @@
 /** Reads the pipe to its end, then SIGTERM to what is left, SIGKILL after `$1` seconds. Plain POSIX shell. */
 const script = `
 trap '' INT TERM HUP QUIT
+patience=$1
+mark=$2
 groups=' '
+# What has left its group has the mark in its environment.
+marked() {
+  for environ in /proc/[0-9]*/environ; do
+    grep -qF "$mark" "$environ" 2>/dev/null || continue
+    environ=\${environ#/proc/}
+    echo "\${environ%/environ}"
+  done
+}
 while read -r word group; do
   case $word in
     +) groups="$groups$group " ;;
@@ -19,15 +29,17 @@ while read -r word group; do
   esac
 done
 for group in $groups; do kill -s TERM -- "-$group" 2>/dev/null; done
+for pid in $(marked); do kill -s TERM "$pid" 2>/dev/null; done
 waited=0
-while [ "$waited" -lt "$1" ]; do
-  alive=
+while [ "$waited" -lt "$patience" ]; do
+  alive=$(marked)
   for group in $groups; do kill -s 0 -- "-$group" 2>/dev/null && alive=yes; done
   [ -z "$alive" ] && exit 0
   sleep 1
   waited=$((waited + 1))
 done
 for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
+for pid in $(marked); do kill -s KILL "$pid" 2>/dev/null; done
 `;
 
 /** A watcher process. Where there is no /bin/sh there is no guard, and nothing else is different. */
@@ -38,10 +50,13 @@ export interface Guard {
   done(): void;
 }
 
-/** Starts a watcher that gives groups `grace` ms between SIGTERM and SIGKILL. */
-export function startGuard(grace: number): Guard {
+/**
+ * Starts a watcher that gives groups, and what has `mark` ("NAME=value") in its environment, `grace` ms between SIGTERM and
+ * SIGKILL.
+ */
+export function startGuard(grace: number, mark: string): Guard {
   try {
-    const watcher = Bun.spawn(["/bin/sh", "-c", script, "plimsoll-guard", String(Math.ceil(grace / 1000))], {
+    const watcher = Bun.spawn(["/bin/sh", "-c", script, "plimsoll-guard", String(Math.ceil(grace / 1000)), mark], {
       stdin: "pipe",
       stdout: "ignore",
       stderr: "ignore",

@@ -1,8 +1,9 @@
 // The machine on which `up` runs an application: processes, ports and time, as control/app wants them.
 import type { Exit, Host, ProcessGroup, SpawnOptions, Stream } from "@plimsoll/balancer/src/control/app/host.ts";
+import { endEscaped, markName, newMark } from "./escaped.ts";
 import { startGuard, type Guard } from "./guard.ts";
 import { knock } from "./knock.ts";
-import { ephemeralPorts, groupListens, groupMembers } from "./proc.ts";
+import { ephemeralPorts, groupListens, groupMembers, type Marked } from "./proc.ts";
 
 /** How long the end of an output is waited for after its program has ended; something it started may hold it open. In ms. */
 const outputGrace = 300;
@@ -11,13 +12,16 @@ const recently = 256;
 
 /** A Host, and how to let go of it. */
 export interface Machine extends Host {
+  /** Ends what instances have started and what outlived them all. See endEscaped. */
+  endEscaped(hurried: () => boolean, told: (found: readonly Marked[]) => void): Promise<void>;
   /** Ends the watcher; the instances must be gone. */
   close(): void;
 }
 
 /** The real machine. `grace` is what the watcher gives instances in ms if this program is killed. */
 export function openMachine(cwd: string, env: Readonly<Record<string, string | undefined>>, grace: number): Machine {
-  const guard = startGuard(grace);
+  const mark = newMark();
+  const guard = startGuard(grace, `${markName}=${mark}`);
   const handedOut: number[] = [];
   return {
     now: () => performance.now(),
@@ -27,8 +31,9 @@ export function openMachine(cwd: string, env: Readonly<Record<string, string | u
       return () => clearTimeout(timer);
     },
     freePort: () => Promise.resolve(freePort(handedOut)),
-    spawn: (options) => spawn(options, cwd, env, guard),
+    spawn: (options) => spawn(options, cwd, { ...env, [markName]: mark }, guard),
     knock,
+    endEscaped: (hurried, told) => endEscaped(mark, grace, hurried, told),
     close: () => guard.done(),
   };
 }

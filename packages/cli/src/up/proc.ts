@@ -13,6 +13,32 @@ export function groupMembers(group: number): readonly number[] | null {
   });
 }
 
+/** A process that carries a mark. */
+export interface Marked {
+  readonly pid: number;
+  /** Its program's name, at most 15 characters. */
+  readonly name: string;
+}
+
+const zero = Buffer.alloc(1);
+
+/**
+ * Processes that really run and began with `entry` ("NAME=value") in their environment; empty where there is no /proc. Those
+ * of other users are not seen.
+ */
+export function markedProcesses(entry: string): Marked[] {
+  const wanted = Buffer.from(`\0${entry}\0`);
+  return (attempt(() => readdirSync("/proc")) ?? []).flatMap((pid) => {
+    if (!/^\d+$/.test(pid)) return [];
+    const environment = attempt(() => readFileSync(`/proc/${pid}/environ`));
+    if (environment === null || !Buffer.concat([zero, environment, zero]).includes(wanted)) return [];
+    const text = attempt(() => readFileSync(`/proc/${pid}/stat`, "utf8")) ?? "";
+    const state = processStat(text)?.state ?? "X";
+    if (state === "Z" || state === "X") return [];
+    return [{ pid: Number(pid), name: text.slice(text.indexOf("(") + 1, text.lastIndexOf(")")) }];
+  });
+}
+
 /** TCP ports on which processes of the group listen, in order. */
 export function groupListens(group: number): readonly number[] {
   const ports = new Set<number>();

@@ -69,7 +69,11 @@ export async function runUp(io: Io, request: UpRequest, greet: (facts: UpFacts) 
     if (supervisor.readiness !== "stopping") voices.say(text, "warn");
   });
   const manager = new AppManager(request, machine, sink, voices.app);
-  const stopHurrying = hurryOnSecondSignal(() => manager.kill());
+  let hurried = false;
+  const stopHurrying = hurryOnSecondSignal(() => {
+    hurried = true;
+    manager.kill();
+  });
   let rolledAt = Number.NEGATIVE_INFINITY;
   roll = () => {
     const now = performance.now();
@@ -88,6 +92,13 @@ export async function runUp(io: Io, request: UpRequest, greet: (facts: UpFacts) 
   if (why !== "") voices.say(`no instance of \`${request.command.join(" ")}\` has come up: ${why}`, "error");
   const code = await supervisor.stop("the application does not start");
   await manager.stop();
+  await machine.endEscaped(
+    () => hurried,
+    (found) => {
+      const which = found.map(({ pid, name }) => `${name} (process ${pid})`).join(", ");
+      voices.say(`what instances have started beside themselves ends, too: ${which}`, "warn");
+    },
+  );
   machine.close();
   stopHurrying();
   if (why === "") voices.say("all instances have ended");
