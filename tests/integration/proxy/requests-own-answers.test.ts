@@ -143,7 +143,7 @@ test("the operator's own pages take the place of ours, the exact status before i
       const seen: unknown[] = [];
       for (const [target, lines] of [
         ["/nowhere", []],
-        ["/dead", ["Accept: application/json"]],
+        ["/dead", ["Accept: text/html"]],
         ["/small", ["Content-Length: 4"]],
       ] as const) {
         const answer = await ask(target, lines, "GET", engine);

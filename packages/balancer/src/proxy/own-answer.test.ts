@@ -95,11 +95,30 @@ describe("a fault's answer", () => {
       { status: "5xx", contentType: "text/html", body: "class" },
       { status: "503", contentType: "text/plain", body: "exäct" },
     ]);
-    expect(made("pool-unusable", "application/json", "id", pages)).toMatchObject({ status: 503, body: "exäct" });
+    expect(made("pool-unusable", "text/html", "id", pages)).toMatchObject({ status: 503, body: "exäct" });
     expect(made("pool-unusable", "", "id", pages).lines).toStartWith("Content-Type: text/plain\r\n");
     expect(made("connect-refused", "", "id", pages)).toMatchObject({ status: 502, body: "class" });
     expect(made("connect-refused", "", "id", pages).lines).toContain('details="connect-refused"');
     expect(made("route-not-found", "", "id", pages).body).toContain("route-not-found");
+  });
+
+  test("whoever prefers JSON gets ours rather than a page that is none, and a page that is", () => {
+    const pages = compileErrorPages([
+      { status: "502", contentType: "application/json", body: '{"sorry":true}' },
+      { status: "503", contentType: "text/html; charset=utf-8", body: "<h1>sorry</h1>" },
+      { status: "504", contentType: "text/plain; charset=utf-8", body: "sorry" },
+    ]);
+    for (const code of ["pool-unusable", "connect-timeout"] as const) {
+      const { lines, body } = made(code, "application/json, text/html;q=0.9", "id", pages);
+      expect(lines).toStartWith("Content-Type: application/json\r\n");
+      expect(JSON.parse(body)).toMatchObject({ fault: code });
+      for (const accept of ["", "*/*", "text/html", "text/html, application/json", "text/plain", "image/png"]) {
+        expect(made(code, accept, "id", pages).body).toContain("sorry");
+      }
+    }
+    for (const accept of ["application/json", "text/html", ""]) {
+      expect(made("connect-refused", accept, "id", pages).body).toBe('{"sorry":true}');
+    }
   });
 });
 

@@ -78,8 +78,10 @@ type Form = "html" | "json" | "text";
  */
 export function faultAnswer(code: FaultCode, request: FaultRequest, pages: ErrorPages): OwnAnswer {
   const { status, proxyStatus, text } = faults[code];
-  const page = pages.find(status);
   const form = acceptedForm(request.accept);
+  const found = pages.find(status);
+  // A page is for people: a program that asks for JSON could only fail to read it.
+  const page = form === "json" && found?.contentType !== "application/json" ? undefined : found;
   const title = `${status} ${reasonPhrase(status)}`;
   const type =
     page?.contentType ??

@@ -152,7 +152,7 @@ export const listenerSchema = z
       .default({})
       .meta({ examples: [{ 404: "./404.html", "5xx": "./5xx.html" }] })
       .describe(
-        "Bodies of error answers that this program makes, by status (`404`) or class (`4xx`, `5xx`): files, relative to this one, up to 256 KiB each. An endpoint's own answers are never replaced.",
+        "Bodies of error answers that this program makes, by status (`404`) or class (`4xx`, `5xx`): files, relative to this one, up to 256 KiB each. A client that prefers JSON gets a page only if it is a .json file, else the JSON that this program makes. An endpoint's own answers are never replaced.",
       ),
     tls: listenerTlsSchema.optional(),
     plainHttp: oneOf(["refuse", "redirect", "serve"])
