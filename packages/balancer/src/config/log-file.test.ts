@@ -43,7 +43,7 @@ describe("an access log that cannot be opened is an error at its place", () => {
       {
         ...at,
         message: `the access log ./logs cannot be opened: ${folder}/logs is a folder`,
-        hint: "name a file in it: logs/access.log",
+        hint: "name a file in it: ./logs/access.log",
       },
     ]);
     expect(said("./file/access.log")).toEqual([

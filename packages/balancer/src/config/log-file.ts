@@ -1,6 +1,5 @@
 // The access log's file, looked at before anything runs: a worker that cannot open it would say so only when it starts, and
 // without the place where it is written.
-import { dirname, join } from "node:path";
 import type { FileReader } from "./file-reader.ts";
 import { error, type Finding } from "./problem.ts";
 import type { Config } from "./schema/config.ts";
@@ -14,20 +13,24 @@ export function judgeLogFile({ log }: Config, file: string, reader: FileReader):
     reader.probeAppend(full);
     return [];
   } catch (cause) {
-    const { why, hint } = explain(cause, written, full);
+    const { why, hint } = explain(cause, written, full, reader.resolve(full, "."));
     return [error(["log", "access"], `the access log ${written} cannot be opened: ${why}`, hint)];
   }
 }
 
-function explain(cause: unknown, written: string, full: string): { readonly why: string; readonly hint: string } {
-  const folder = dirname(full);
+function explain(
+  cause: unknown,
+  written: string,
+  full: string,
+  folder: string,
+): { readonly why: string; readonly hint: string } {
   switch (cause instanceof Error && "code" in cause ? cause.code : undefined) {
     case "ENOENT":
       return { why: `there is no folder ${folder}`, hint: `make it (mkdir -p ${folder}), or name another file` };
     case "ENOTDIR":
       return { why: `${folder} is no folder`, hint: "name a file in a folder that exists" };
     case "EISDIR":
-      return { why: `${full} is a folder`, hint: `name a file in it: ${join(written, "access.log")}` };
+      return { why: `${full} is a folder`, hint: `name a file in it: ${written.replace(/\/+$/, "")}/access.log` };
     case "EACCES":
     case "EPERM":
       return {
