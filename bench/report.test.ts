@@ -65,6 +65,20 @@ test("each row is compared with the best of the others, whoever that is", () => 
   expect(text).toContain("1 %, 50 %");
 });
 
+test("a row tells how much of its core a balancer used: where the load was slower, requests a second say little", () => {
+  const held = { ...outcome("plimsoll", []), rates: [{ ...sample(200), requestsPerSecond: 3500 }] };
+  const lines = reportText(circumstances, [{ scenario: keepAlive64, outcomes: [held, outcome("nginx", [250])] }]).split(
+    "\n",
+  );
+  const busy = (rival: string) =>
+    lines
+      .find((line) => line.startsWith(`| ${rival}`))
+      ?.split("|")[7]
+      ?.trim();
+  expect(lines.find((line) => line.includes("p99"))?.split("|")[7]).toBe(" busy ");
+  expect([busy("plimsoll"), busy("nginx")]).toEqual(["70 %", "100 %"]);
+});
+
 test("where connections are to be resumed, the row says how many were, and loudly when they were not", () => {
   const resuming = (rival: string, ...shares: readonly number[]): Outcome => ({
     ...outcome(rival, []),

@@ -77,7 +77,8 @@ export function reportText(circumstances: Circumstances, results: readonly Scena
     `Each balancer runs on core 0, load (wrk, or a program of ours) and origin (nginx) on another. In each of ${rounds} rounds every balancer has its turn for`,
     `${seconds} s; numbers are medians over the rounds. CPU is user and system time of all processes of a balancer, divided by the`,
     "requests answered; in brackets the lowest and the highest round. The ratio compares its CPU with that of the best *other*",
-    "balancer of the same run: below 1.00 is better than all of them. Memory counts shared pages once (PSS).",
+    "balancer of the same run: below 1.00 is better than all of them. Busy is how much of its core it used: whoever has some left",
+    "was waiting for the load, whose core was full, and requests/s compare the load's work then. Memory counts shared pages once (PSS).",
   ];
   for (const { scenario, outcomes } of results) {
     lines.push("", `## ${scenario.title}`, "", scenario.text, "");
@@ -91,8 +92,8 @@ function rateTable(outcomes: readonly Outcome[]): readonly string[] {
   const rows = outcomes.flatMap((outcome) => rateRow(outcome) ?? []);
   const resuming = rows.some((row) => row.resumed !== undefined);
   const table = [
-    `| | requests/s | p50 | p99 | CPU us/request | ratio | memory MB | errors |${resuming ? " resumed |" : ""}`,
-    `|---|--:|--:|--:|--:|--:|--:|--:|${resuming ? "--:|" : ""}`,
+    `| | requests/s | p50 | p99 | CPU us/request | ratio | busy | memory MB | errors |${resuming ? " resumed |" : ""}`,
+    `|---|--:|--:|--:|--:|--:|--:|--:|--:|${resuming ? "--:|" : ""}`,
   ];
   for (const row of rows) {
     const others = rows.filter((one) => one !== row).map((one) => one.cpuUs);
@@ -105,6 +106,7 @@ function rateTable(outcomes: readonly Outcome[]): readonly string[] {
       milliseconds(row.p99us),
       `${row.cpuUs.toFixed(1)} (${low.toFixed(1)} to ${high.toFixed(1)})`,
       ratio,
+      `${Math.round((row.requestsPerSecond * row.cpuUs) / 10_000)} %`,
       megabytes(row.memoryBytes),
       String(row.errors),
       ...(resuming ? [resumedText(row.resumed ?? 0)] : []),
