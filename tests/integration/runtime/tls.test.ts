@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import tls from "node:tls";
+import { openListeningSocket } from "../../../packages/balancer/src/net/listening-socket.ts";
 import { until } from "./raw-pair.ts";
 
 // Made with openssl, self-signed, valid for a hundred years: a.example with RSA and with ECDSA, b.example with ECDSA.
@@ -222,4 +223,36 @@ test("a client that breaks off in the handshake costs its connection only", asyn
   client.write("GET / HTTP/1.1\r\n\r\n");
   await until(() => closed === 1);
   expect(await handshake(port)).toMatchObject({ name: "a.example" });
+});
+
+/** What a client says first when it asks for a name. */
+async function firstWords(name: string): Promise<Uint8Array> {
+  const { promise, resolve } = Promise.withResolvers<Uint8Array>();
+  const ear = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: (_, chunk) => resolve(chunk.slice()) } });
+  const client = tls.connect({ host: "127.0.0.1", port: ear.port, servername: name });
+  client.on("error", () => {});
+  const said = await promise;
+  client.destroy();
+  ear.stop(true);
+  return said;
+}
+
+test("of handshakes that wait, five are read in a turn of the loop, and the newest first (decision: begun in the order in which they came, net/turnstile.ts)", async () => {
+  const names = Array.from({ length: 20 }, (_, at) => `n${at}.example`);
+  const { fd, port } = openListeningSocket({ kind: "tcp", host: "127.0.0.1", port: 0 });
+  // All have said hello before anybody listens to them.
+  for (const name of names) {
+    const client = await Bun.connect({ hostname: "127.0.0.1", port, socket: { data() {}, error() {} } });
+    client.write(await firstWords(name));
+    cleanups.push(() => client.terminate());
+  }
+  const heard: string[] = [];
+  const context = tls.createSecureContext(ecdsaA).context;
+  listen(ecdsaA, { serverName: (_: unknown, name: string) => (heard.push(name), context) }, { fd });
+  await until(() => heard.length === names.length);
+  const order = heard.map((name) => names.indexOf(name));
+  // Who is read at once is up to the kernel; whoever is sixth waits, and everybody who comes later goes before it.
+  expect(order.slice(0, 5)).toEqual([0, 1, 2, 3, 4]);
+  expect(order.slice(5, 10).every((at) => at >= 15)).toBe(true);
+  expect(order.slice(15).every((at) => at < 10)).toBe(true);
 });

@@ -301,6 +301,18 @@ export class BunConnection implements Connection {
 
   // What Bun says, in each state.
 
+  /** Its handshake does not begin yet. */
+  hold(): void {
+    this.socket!.pause();
+  }
+
+  /** Its handshake begins; false when it is gone. */
+  letIn(): boolean {
+    if (this.state !== CONNECTING) return false;
+    this.socket!.resume();
+    return true;
+  }
+
   /** The handshake of an accepted connection is over. */
   accepted(): void {
     this.state = OPEN;

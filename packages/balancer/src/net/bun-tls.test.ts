@@ -6,6 +6,7 @@ import { createBunTransport } from "./bun-transport.ts";
 import { bytes, cleanUp, cleanups, passed, Recorder, say } from "./fixtures/connections.ts";
 import { clientTls, contextDefaults, serverTls } from "./fixtures/encrypted.ts";
 import { Handshakes } from "./handshakes.ts";
+import { openListeningSocket } from "./listening-socket.ts";
 import { tlsContext } from "./tls-context.ts";
 import type { ClientTls, ServerTls } from "./tls.ts";
 import type { Accept, Connection, Listener } from "./transport.ts";
@@ -483,6 +484,43 @@ test("who answers a client that has ended says in TLS that the answer is whole",
   for (let at = 0; at < sent.length; at += 5 + sent.readUInt16BE(at + 3)) records.push(sent.readUInt16BE(at + 3));
   // An alert in TLS 1.3: two bytes, its type and a tag of 16.
   expect(records.at(-1)).toBe(19);
+});
+
+/** What a client says first when it asks for a name. */
+async function firstWords(name: string): Promise<Uint8Array> {
+  const { promise, resolve } = Promise.withResolvers<Uint8Array>();
+  const heard = transport.listen({ address: { kind: "tcp", host: "127.0.0.1", port: 0 } }, (connection) => {
+    cleanups.push(() => connection.reset());
+    return Object.assign(new Recorder(), { onBytes: (chunk: Uint8Array) => resolve(chunk.slice()) });
+  });
+  cleanups.push(() => heard.close());
+  dial(heard.port, clientTls(authority.cert, { serverName: name }));
+  return promise;
+}
+
+test("of clients that come together, those who came first are served first, and who left meanwhile is counted once", async () => {
+  const names = Array.from({ length: 20 }, (_, at) => `n${at}.example`);
+  const gone = "n11.example";
+  const chosen: string[] = [];
+  const tls = serverTls({ certificates: [a] });
+  const { fd, port } = openListeningSocket({ kind: "tcp", host: "127.0.0.1", port: 0 });
+  for (const name of names) {
+    const { connection, seen } = dial(port);
+    await seen.seen("open");
+    const hello = await firstWords(name);
+    connection.write(hello, 0, hello.length);
+    if (name === gone) connection.reset();
+  }
+  const choose = (name: string) => (chosen.push(name), tls.context);
+  const address = { kind: "tcp", host: "127.0.0.1", port } as const;
+  const listener = transport.listen({ address, fd, tls: { ...tls, choose } }, () => new Recorder());
+  cleanups.push(() => listener.close());
+  const others = names.filter((name) => name !== gone);
+  // A reset wakes a held connection, too, with what it had said before.
+  const served = () => chosen.filter((name) => name !== gone);
+  await until(() => served().length === others.length && tls.failures.length === 1);
+  expect(served()).toEqual(others);
+  expect(tls.failures[0]?.reason).toBe("gone");
 });
 
 describe("contexts", () => {

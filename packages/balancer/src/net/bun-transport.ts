@@ -32,6 +32,7 @@ import { closeFd, connectionsWait, duplicate, errno, errnoName, systemError } fr
 import { Lingering } from "./lingering.ts";
 import { listeningPort, openListeningSocket, removeSocketFile } from "./listening-socket.ts";
 import { addressText } from "./socket-address.ts";
+import { Turnstile } from "./turnstile.ts";
 
 /** What a transport can be built with. */
 export interface BunTransportOptions {
@@ -159,6 +160,7 @@ function listen(
       full();
     },
   };
+  const turnstile = new Turnstile();
   const secureEvents = (own: TlsAcceptor): typeof serverTlsEvents => ({
     ...serverTlsEvents,
     open(socket: RawSocket): void {
@@ -166,7 +168,8 @@ function listen(
       socket.data = connection;
       connection.socket = socket;
       gate.taken(true);
-      if (!beginServer(connection, own)) socket.terminate();
+      if (beginServer(connection, own)) turnstile.enter(connection);
+      else socket.terminate();
       full();
     },
   });
