@@ -31,6 +31,7 @@ import { type DescriptorAccount, DescriptorGate, type DescriptorUse } from "./de
 import { closeFd, connectionsWait, duplicate, errno, errnoName, systemError } from "./libc.ts";
 import { Lingering } from "./lingering.ts";
 import { listeningPort, openListeningSocket, removeSocketFile } from "./listening-socket.ts";
+import { boundUnsent } from "./narrow-window.ts";
 import { addressText } from "./socket-address.ts";
 import { Turnstile } from "./turnstile.ts";
 
@@ -144,6 +145,7 @@ function listen(
   const { address } = options;
   const inherited = options.fd !== undefined;
   const fd = options.fd ?? openListeningSocket(address, { reusePort: options.reusePort === true }).fd;
+  if (address.kind === "tcp") boundUnsent(fd);
   const full = (): void => {
     if (!gate.shouldPause) return;
     lingering.clear();

@@ -41,6 +41,12 @@ const Phase = {
  */
 const hot = 1_000;
 
+/** Answers up to this, bytes, lie in the client's own buffers when they were written, if it takes anything at all. */
+const mostUnseen = 64 * 1024;
+
+/** A timer that fires is at most this late or early, ms. */
+const aboutNow = 50;
+
 /** Bytes of later requests that may wait here before reading stops. */
 const mostAhead = 64 * 1024;
 
@@ -180,8 +186,9 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
       this.exchange.clientDrained();
       if (this.#peerEnded) this.#nothingMoreComes();
     } else {
-      const { timeouts } = this.#state.current.plan;
-      this.#arm(this.#held.empty ? timeouts.idle : timeouts.headers);
+      // Until now it had enough to do.
+      this.#idleSince = this.#context.wheel.now;
+      this.#awaitHead();
       this.#readHeld();
       this.#awaitNext();
     }
@@ -418,8 +425,7 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
     this.#phase = Phase.head;
     this.#unsent = -1;
     this.#idleSince = this.#context.wheel.now;
-    const { timeouts } = this.#state.current.plan;
-    this.#arm(this.#held.empty ? timeouts.idle : timeouts.headers);
+    this.#awaitHead();
     if (this.#reading) return;
     this.outbox.flush();
     if (this.outbox.blocked) {
@@ -428,6 +434,16 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
     }
     this.#readHeld();
     this.#awaitNext();
+  }
+
+  /**
+   * Puts the client on the clock for its next request. After a large answer it is looked at early: all of it may lie in the kernel, whose
+   * memory is everybody's, while the client takes nothing.
+   */
+  #awaitHead(): void {
+    const { timeouts } = this.#state.current.plan;
+    if (!this.#held.empty) this.#arm(timeouts.headers);
+    else this.#arm(this.exchange.bytesOut > mostUnseen ? Math.min(timeouts.body, timeouts.idle) : timeouts.idle);
   }
 
   /** What was held back is used up: more is read if more can come. */
@@ -483,9 +499,16 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
       // It asks nothing because it has not even its last answer, all of which went into the kernel's queue.
       this.#readerStalled();
     } else if (this.#phase === Phase.head) {
-      // Nothing was asked: an idle connection ends without a word.
-      this.#connection.close();
-      this.#die();
+      const left =
+        this.#requests === 0 || this.#closeAfter
+          ? 0
+          : this.#idleSince + this.#state.current.plan.timeouts.idle - this.#context.wheel.now;
+      if (left > aboutNow) this.#arm(left);
+      else {
+        // Nothing was asked: an idle connection ends without a word.
+        this.#connection.close();
+        this.#die();
+      }
     } else if (this.#peerEnded && this.exchange.unanswered) {
       this.#leave(`closed its side, and no answer came within ${this.#state.current.plan.timeouts.halfClose} ms`);
     }

@@ -82,6 +82,48 @@ describe("a slow reader", () => {
     expect(stage.wheel.size).toBe(stage.engine.open);
   });
 
+  describe("a large answer that all went into the kernel's queue", () => {
+    function served(queued: number) {
+      const stage = stageWith();
+      const client = stage.asking(get);
+      stage.origin().send(`HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n${"x".repeat(100_000)}`);
+      const connection = stage.network.accepted[0];
+      if (connection === undefined) throw new Error("nobody was accepted");
+      connection.queued = queued;
+      return { stage, client, connection };
+    }
+
+    test("is looked at as early as one of which a part is here: reset after twice timeouts.body", () => {
+      const { stage, client, connection } = served(100_000);
+      let passed = 0;
+      for (; passed < own.timeouts.idle && !client.over; passed += 5 * second) {
+        connection.queued -= 32;
+        stage.advance(5 * second);
+      }
+      expect(passed).toBeLessThanOrEqual(2 * window + 5 * second);
+      expect(client.wasReset).toBeTrue();
+      expect(stage.wheel.size).toBe(stage.engine.open);
+    });
+
+    test("was taken by then: the connection stays idle for as long as others, and can be used", () => {
+      const { stage, client } = served(0);
+      stage.advance(own.timeouts.idle - second);
+      expect(client.over).toBeFalse();
+      stage.advance(second + 2 * late);
+      expect([client.closed, client.wasReset]).toEqual([true, false]);
+
+      const again = served(0);
+      again.stage.advance(window + second);
+      again.client.send(get);
+      again.stage.origin().send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+      again.stage.advance(own.timeouts.idle - second);
+      expect(again.client.over).toBeFalse();
+      again.stage.advance(second + 2 * late);
+      expect(again.client.closed).toBeTrue();
+      expect(again.stage.faults).toEqual({});
+    });
+  });
+
   test("minReadRate 0: a byte now and then is enough", () => {
     const { stage, client, take } = reading(0);
     for (let turn = 0; turn < 30; turn++) {
