@@ -17,7 +17,7 @@ import type { Socket } from "bun";
 import type { Accept, CloseReason, Connection, ConnectionHandler } from "./transport.ts";
 import type { ClientTls, ServerTls, TlsFacts } from "./tls.ts";
 import { free, worthFreeing } from "../base/bytes.ts";
-import { peerGone, receiveQueue, sendQueue } from "./libc.ts";
+import { peerGone, receiveQueue, sendMore, sendQueue } from "./libc.ts";
 import { alwaysFine, boundIfNarrow } from "./narrow-window.ts";
 import { plainAddress } from "./socket-address.ts";
 
@@ -135,6 +135,16 @@ export class BunConnection implements Connection {
     this.lost = true;
     if (!this.reading) this.abandon("reset", "reset while we wrote");
     return wanted;
+  }
+
+  writeAhead(bytes: Uint8Array, from: number, to: number): number {
+    const wanted = to - from;
+    // Of what is encrypted each piece is a record of its own, which Bun must make.
+    if (from !== 0 || this.state !== OPEN || this.waiting || this.tls !== null) return this.write(bytes, from, to);
+    const accepted = sendMore(fdOf(this.socket!), bytes, wanted);
+    // Why it was not all taken is for Bun to find out, which then says when there is room.
+    if (accepted === wanted) return wanted;
+    return accepted > 0 ? accepted + this.write(bytes, accepted, to) : this.write(bytes, from, to);
   }
 
   pause(): void {

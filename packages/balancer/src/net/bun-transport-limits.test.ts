@@ -2,6 +2,7 @@ import { afterEach, expect, test } from "bun:test";
 import { worthFreeing } from "../base/bytes.ts";
 import { createBunTransport } from "./bun-transport.ts";
 import { cleanUp, cleanups, descriptors, listen, pair, passed, Recorder, transport } from "./fixtures/connections.ts";
+import { libc } from "./libc.ts";
 import type { Connection } from "./transport.ts";
 import { asKind, describeKinds } from "./fixtures/encrypted.ts";
 
@@ -102,6 +103,64 @@ describeKinds("back-pressure", () => {
     // Garbage not yet collected is part of it; a relay that buffers would stand at 256 MB.
     expect(most - before).toBeLessThan(160_000_000);
   }, 60_000);
+});
+
+describeKinds("writing ahead", (kind) => {
+  test("comes before what follows, all of it, also to a peer that does not read", async () => {
+    const { near, far } = await pair();
+    far.connection.pause();
+    let sent = 0;
+    const say = (length: number, how: "write" | "writeAhead"): number => {
+      const bytes = Uint8Array.from({ length }, (_, i) => (sent + i) % 251);
+      const accepted = near.connection[how](bytes, 0, length);
+      sent += accepted;
+      return accepted;
+    };
+    for (let full = false; !full;) full = say(1_000, "writeAhead") < 1_000 || say(200_000, "write") < 200_000;
+    let at = 0;
+    let wrong = -1;
+    far.seen.onBytes = (chunk) => {
+      for (let i = 0; i < chunk.length && wrong < 0; i++) if (chunk[i] !== (at + i) % 251) wrong = at + i;
+      at += chunk.length;
+    };
+    far.connection.resume();
+    await near.seen.seen("drain");
+    for (let i = 0; i < 3; i++) {
+      say(100, "writeAhead");
+      say(100, "write");
+    }
+    near.connection.shutdown();
+    await far.seen.seen("end");
+    expect([at, wrong]).toEqual([sent, -1]);
+  });
+
+  test("waits in the kernel for what follows", async () => {
+    const { near, far } = await pair();
+    const { fd } = (near.connection as unknown as { socket: { fd: number } }).socket;
+    // SIOCOUTQNSD: what is in the queue and was never sent.
+    const notSent = (): number => {
+      const value = new Int32Array(1);
+      return libc.ioctl(fd, 0x894b, value) < 0 ? -1 : value[0]!;
+    };
+    const bytes = new Uint8Array(100);
+    near.connection.writeAhead(bytes, 0, 100);
+    if (kind === "plain") expect(notSent()).toBe(100);
+    near.connection.write(bytes, 0, 100);
+    expect(notSent()).toBe(0);
+    await far.seen.until(() => far.seen.bytes === 200);
+  });
+
+  test("to a peer that is gone all counts as taken, and the reset is told", async () => {
+    const { near, far } = await pair();
+    far.connection.reset();
+    const bytes = new Uint8Array(100);
+    while (near.seen.reason === undefined) {
+      expect(near.connection.writeAhead(bytes, 0, 100)).toBe(100);
+      expect(near.connection.write(bytes, 0, 100)).toBe(100);
+      await passed(1);
+    }
+    expect(near.seen.reason).toBe("reset");
+  });
 });
 
 describeKinds("borrowed bytes", () => {

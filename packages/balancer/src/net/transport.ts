@@ -52,6 +52,12 @@ export interface Connection {
    * the rest, stop producing, wait for `onDrain`. On a dead connection all bytes count as accepted and `onClose` follows.
    */
   write(bytes: Uint8Array, from: number, to: number): number;
+
+  /**
+   * Like `write`, for what another write follows at once, in this same call of the handler: the kernel may wait with it, so that
+   * both leave in one packet. A head before its body, above all.
+   */
+  writeAhead(bytes: Uint8Array, from: number, to: number): number;
   /** Stops reading: the peer's TCP window fills. Idempotent. */
   pause(): void;
   resume(): void;

@@ -68,6 +68,35 @@ describe("gathering", () => {
     expect(one.connection.peer.text).toBe(`small${"L".repeat(40_000)}`);
   });
 
+  test("what was gathered is written ahead of a large piece of the same connection, and of no other", () => {
+    const calls: string[] = [];
+    const watched = (name: string): Line => {
+      const made = line();
+      const { connection } = made;
+      const write = connection.write.bind(connection);
+      connection.write = (bytes, from, to) => (calls.push(`${name} ${to - from}`), write(bytes, from, to));
+      connection.writeAhead = (bytes, from, to) => (calls.push(`${name} ${to - from} ahead`), write(bytes, from, to));
+      return made;
+    };
+    const [one, two] = [watched("one"), watched("two")];
+    append(one, "head");
+    append(one, "L".repeat(40_000));
+    append(one, "tail");
+    append(two, "L".repeat(40_000));
+    settle();
+    expect(calls).toEqual(["one 4 ahead", "one 40000", "one 4", "two 40000"]);
+  });
+
+  test("a large piece waits behind what was gathered and not taken", () => {
+    const one = line(3);
+    append(one, "small");
+    append(one, "L".repeat(40_000));
+    expect([one.connection.peer.text, one.outbox.waiting]).toEqual(["sma", 40_002]);
+    one.connection.peer.room = 100_000;
+    expect(one.outbox.drain()).toBeTrue();
+    expect(one.connection.peer.text).toBe(`small${"L".repeat(40_000)}`);
+  });
+
   test("more than the buffer holds goes out in turn", () => {
     const one = line();
     for (let i = 0; i < 10; i++) append(one, String(i).repeat(30_000));

@@ -45,8 +45,9 @@ export class Outbox {
     const length = to - from;
     if (length <= 0) return;
     if (length > gatherLimit) {
-      if (scratchOwner !== null) scratchOwner.flush();
-      this.#write(bytes, from, to);
+      if (scratchOwner === this) this.#flush(true);
+      else if (scratchOwner !== null) scratchOwner.flush();
+      this.#write(bytes, from, to, false);
       return;
     }
     const at = this.reserve(length);
@@ -74,11 +75,7 @@ export class Outbox {
 
   /** Writes what is gathered for this outbox. */
   flush(): void {
-    if (scratchOwner !== this) return;
-    const to = scratchTo;
-    scratchOwner = null;
-    scratchTo = 0;
-    if (to > 0) this.#write(scratch, 0, to);
+    if (scratchOwner === this) this.#flush(false);
   }
 
   /** The connection has room again. Returns true when nothing waits any more. */
@@ -112,12 +109,20 @@ export class Outbox {
     this.#pending = null;
   }
 
-  #write(bytes: Uint8Array, from: number, to: number): void {
+  /** `more`: another write follows at once. */
+  #flush(more: boolean): void {
+    const to = scratchTo;
+    scratchOwner = null;
+    scratchTo = 0;
+    if (to > 0) this.#write(scratch, 0, to, more);
+  }
+
+  #write(bytes: Uint8Array, from: number, to: number, more: boolean): void {
     const connection = this.connection;
     if (connection === null) return;
     let at = from;
     if (this.#pending === null) {
-      const accepted = connection.write(bytes, from, to);
+      const accepted = more ? connection.writeAhead(bytes, from, to) : connection.write(bytes, from, to);
       this.#cells[this.#cell]! += accepted;
       at += accepted;
       if (at >= to) return;
