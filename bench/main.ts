@@ -1,4 +1,4 @@
-// `npm run bench`: this balancer and its rivals side by side. Without arguments it takes a quarter of an hour and writes
+// `npm run bench`: this balancer and its rivals side by side. Without arguments it takes twenty minutes and writes
 // bench/results/latest.md and latest.json; a run that is not the whole thing writes into bench/results/raw/ instead.
 import { mkdirSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";

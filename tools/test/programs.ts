@@ -7,6 +7,8 @@ export const packages: Readonly<Record<string, string>> = {
   caddy: "caddy",
   chromium: "chromium",
   curl: "curl",
+  dig: "bind9-dnsutils",
+  dnsmasq: "dnsmasq-base",
   git: "git",
   h2load: "nghttp2-client",
   haproxy: "haproxy",
@@ -23,10 +25,12 @@ export const packages: Readonly<Record<string, string>> = {
   "redis-server": "redis-server",
   slowhttptest: "slowhttptest",
   ss: "iproute2",
+  sslscan: "sslscan",
   strace: "strace",
   "systemd-analyze": "systemd",
   "systemd-socket-activate": "systemd",
   taskset: "util-linux",
+  testssl: "testssl.sh",
   wrk: "wrk",
 };
 
