@@ -1,9 +1,9 @@
 // `plimsoll upgrade` as people call it: what it says, its exit codes, where it is refused, and that `stop` waits.
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { processIsAlive } from "plimsoll/src/processes.ts";
+import { isAlive, runningPrograms } from "../../../packages/balancer/src/control/runtime-directory.ts";
 import { startProgram, type Program } from "../up/program.ts";
 import { fixtures, until } from "../up/stage.ts";
 
@@ -60,7 +60,7 @@ test("it takes over, says so, and everything finds the new one; stop waits for w
   const [, pid, old] =
     /^Process (\d+), version 0\.1\.0, has taken over from process (\d+), which is gone\.\n$/.exec(upgraded.out) ?? [];
   expect(Number(old)).toBe(balancer.pid);
-  expect(processIsAlive(balancer.pid)).toBe(false);
+  expect(isAlive(balancer.pid)).toBe(false);
   expect(JSON.parse((await call("status", "--json", "--admin", admin)).out).pid).toBe(Number(pid));
   expect((await call("reload", "--admin", admin)).out).toBe("Nothing had changed.\n");
 
@@ -96,6 +96,43 @@ test("it takes over, says so, and everything finds the new one; stop waits for w
   expect(answered).toBe(true);
   expect(await slow).toBe("hello");
   expect(await balancer.exited).toBe(0);
+});
+
+test("a balancer that is killed in the middle: the command says who has taken over, or that nobody has", async () => {
+  configure();
+  await using balancer = start("run");
+  const web = await balancer.says(/^web (http:\S+)$/m);
+  const directories = () => readdirSync(folder).filter((name) => name.startsWith("plimsoll-"));
+  const admin = await adminOf(balancer);
+  // Whoever takes over writes to the same pipes, and must not outlive a test that fails.
+  await using _heirs = {
+    [Symbol.asyncDispose]: async () => {
+      for (const heir of runningPrograms([folder])) process.kill(heir.pid, "SIGKILL");
+    },
+  };
+  await using upgrading = start("upgrade", "--admin", admin);
+  await until("the new one was given everything", () => directories().length === 2);
+  balancer.signal("SIGKILL");
+  expect(await upgrading.exited).toBe(0);
+  const [, pid, old] =
+    /^Process (\d+), version 0\.1\.0, has taken over from process (\d+), which is gone\.\n$/.exec(upgrading.out()) ??
+    [];
+  expect(Number(old)).toBe(balancer.pid);
+  expect(await (await fetch(web)).text()).toBe("hello");
+
+  const never = join(folder, "never");
+  // It says nothing, and ends with who started it.
+  writeFileSync(never, "#!/bin/sh\nwhile kill -0 $PPID 2>/dev/null; do sleep 0.1; done\n");
+  chmodSync(never, 0o755);
+  await using lost = start("upgrade", "--admin", admin, "--binary", never, "--timeout", "3s");
+  await until("it is under way", () =>
+    directories().some((name) => name.startsWith(`plimsoll-${pid}-`) && existsSync(join(folder, name, "handover"))),
+  );
+  process.kill(Number(pid), "SIGKILL");
+  expect(await lost.exited).toBe(1);
+  expect(lost.err()).toBe(
+    `plimsoll: Process ${pid} was ended in the middle of its upgrade, and no other has taken over: start the balancer again.\n`,
+  );
 });
 
 test("`up` refuses it, and says why: its instances would end with it", async () => {

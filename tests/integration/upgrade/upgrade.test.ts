@@ -37,15 +37,15 @@ async function upgrade(program: Running, binary: string | null = null, patience 
   return program.admin("POST", "/upgrade");
 }
 
-/** The other program serves, and the old one is gone with exit code 0. */
-async function upgraded(program: Running): Promise<number> {
+/** The other program serves, and unless it is not to be waited for the old one is gone. */
+async function upgraded(program: Running, wait = true): Promise<number> {
   const before = program.note().pid;
   const answer = await upgrade(program);
   expect([answer.status, answer.text]).toEqual([200, answer.text]);
   const { pid } = program.note();
   expect(answer.json).toMatchObject({ ok: true, pid, replaced: before, version: "test" });
   expect(pid).not.toBe(before);
-  await until("the old one is gone", () => !isAlive(before));
+  if (wait) await until("the old one is gone", () => !isAlive(before));
   return pid;
 }
 
@@ -88,10 +88,53 @@ test("what is in flight at the old one is finished, and new requests are the new
   expect(isAlive(old)).toBe(true);
   expect(program.note().pid).not.toBe(old);
   expect((await get(port)).text).toBe("late");
-  expect((await program.status()).listeners[0]?.requests).toBe(1);
   expect(await late).toEqual({ status: 200, text: "late" });
   expect(await program.process.exited).toBe(0);
 }, 60_000);
+
+test("what was counted goes on: totals never fall, and hold what the old one still answers; how long idle connections last is known", async () => {
+  const origin = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    async fetch(request) {
+      if (new URL(request.url).pathname === "/late") await Bun.sleep(2_500);
+      return new Response("hello", { headers: { "keep-alive": "timeout=7" } });
+    },
+  });
+  later(() => origin.stop(true));
+  const program = await run(configFor(0, [origin.port ?? 0]));
+  const port = await program.port();
+  const idle = async () => (await program.status()).pools[0]?.hierarchy.observed.idle ?? 0;
+  const answers = async () => {
+    const { text } = await program.admin("GET", "/metrics");
+    const value = (sample: RegExp) => Number(sample.exec(text)?.[1] ?? Number.NaN);
+    return [
+      value(/^plimsoll_listener_answers_total\{listener="web",class="2xx"\} (\d+)$/m),
+      value(/^plimsoll_pool_duration_seconds_count\{pool="app"\} (\d+)$/m),
+      value(/^plimsoll_endpoint_answers_total\{.*class="2xx"\} (\d+)$/m),
+    ] as const;
+  };
+  let asked = 0;
+  for (let turn = 0; turn < 2; turn++) {
+    const load = startLoad({ port, clients: 4, perConnection: 2 });
+    await until("it is used", () => load.tally.answered > 100);
+    asked += (await load.stop()).answered;
+    await until("its idle connections are known", async () => (await idle()) === 6_000);
+    const [before] = await answers();
+    expect(before).toBeGreaterThanOrEqual(asked);
+    const late = get(port, "/late");
+    await until("it is in flight", async () => (await program.status()).pools[0]?.endpoints[0]?.inFlight === 1);
+    await upgraded(program, false);
+    expect((await answers())[0]).toBeGreaterThanOrEqual(before);
+    // No worker of the new one has seen an answer yet.
+    expect(await idle()).toBe(6_000);
+    expect((await late).text).toBe("hello");
+    asked++;
+    // To the last answer, and each once.
+    await until("all are counted", async () => (await answers()).every((count) => count === asked));
+  }
+  expect((await program.status()).listeners[0]?.requests).toBe(asked);
+}, 90_000);
 
 test("SIGUSR2 does it too, and the configuration is read anew: another number of workers loses nothing", async () => {
   const origin = startOrigin().port;

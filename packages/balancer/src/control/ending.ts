@@ -139,6 +139,7 @@ export class Ending {
     parts.drains.close();
     parts.discovery.close();
     parts.service.close();
+    parts.earlier?.close();
     await parts.acme.close();
     await parts.admin.close();
     parts.sockets.keep([]);

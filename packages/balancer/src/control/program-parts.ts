@@ -18,6 +18,7 @@ import { createDiscovery, type Discovery } from "./discovery/dns.ts";
 import { Drains } from "./drains.ts";
 import { EndpointStates } from "./endpoint-states.ts";
 import { copySessions, restore } from "./handover/carried.ts";
+import { EarlierTable } from "./handover/earlier-table.ts";
 import type { Inheritance, Predecessor } from "./handover/predecessor.ts";
 import { Outliers } from "./outliers.ts";
 import { Probes } from "./probes.ts";
@@ -71,6 +72,8 @@ export interface ProgramParts {
   readonly running: RunningPlan;
   readonly certificates: CertificateWatch;
   readonly service: ServiceNotes;
+  /** That of the program that this one takes over from; null when there is none. */
+  readonly earlier: EarlierTable | null;
 }
 
 /** Makes all parts; nothing of them runs yet. Throws what the system says when the runtime directory cannot be made. */
@@ -82,6 +85,7 @@ export function assembleProgram(options: ProgramOptions, needs: ProgramNeeds): P
   const count = workerCount(plan);
   const directory = makeRuntimeDirectory(options.runtimeBase ?? runtimeBases(process.env)[0] ?? tmpdir(), process.pid);
   const table = SharedTable.create(directory.table, tableShape(plan, count), process.pid);
+  const earlier = given === undefined ? null : new EarlierTable(table, given.carried);
   const sockets = new ListeningSockets(count, [...(given?.sockets ?? []), ...(options.activation?.sockets ?? [])]);
   const drains = new Drains({
     table,
@@ -141,6 +145,7 @@ export function assembleProgram(options: ProgramOptions, needs: ProgramNeeds): P
     admin,
     adopt: (engine) => {
       if (given === undefined) return;
+      earlier?.begin(engine);
       restore({ table, states, drains, outliers }, engine, given.carried, systemClock);
       copySessions(table, engine, given.carried);
     },
@@ -162,5 +167,6 @@ export function assembleProgram(options: ProgramOptions, needs: ProgramNeeds): P
     running,
     certificates,
     service,
+    earlier,
   };
 }

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
-import { makeRuntimeDirectory, runningPrograms, runtimeBases } from "./runtime-directory.ts";
+import { isAlive, makeRuntimeDirectory, runningPrograms, runtimeBases } from "./runtime-directory.ts";
 
 const base = mkdtempSync(join(tmpdir(), "runtime-test-"));
 afterAll(() => rmSync(base, { recursive: true }));
@@ -82,4 +82,20 @@ test("the user's own runtime folder comes first, if there is one that can be wri
   expect(runtimeBases({}).at(-1)).toBe(tmpdir());
   for (const bad of ["", "relative", join(base, "missing")])
     expect(runtimeBases({ XDG_RUNTIME_DIR: bad })).toEqual(runtimeBases({}));
+});
+
+test("a process that has ended and that nobody asked about is not taken for one that runs", async () => {
+  // The shell becomes a program that knows nothing of its child.
+  const parent = Bun.spawn(["sh", "-c", "true & echo $!; exec sleep 60"], { stdout: "pipe" });
+  try {
+    const { value } = await parent.stdout.getReader().read();
+    const pid = Number(new TextDecoder().decode(value));
+    expect(isAlive(parent.pid)).toBe(true);
+    for (let looks = 0; looks < 2_000 && isAlive(pid); looks++) await Bun.sleep(5);
+    expect(isAlive(pid)).toBe(false);
+    expect(existsSync(`/proc/${pid}`)).toBe(true);
+  } finally {
+    parent.kill("SIGKILL");
+    await parent.exited;
+  }
 });

@@ -143,13 +143,23 @@ function isOurs(path: string): boolean {
   return seen?.isDirectory() === true && seen.uid === process.getuid?.() && (seen.mode & 0o077) === 0;
 }
 
-/** Whether a process with this id exists, ours or not. */
-function isAlive(pid: number): boolean {
+/** Whether a process with this id runs, ours or not. */
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+  return !awaitsBurial(pid);
+}
+
+/** It has ended, and its parent has not asked how: in a container without an init nobody does for those whose parent is gone. */
+function awaitsBurial(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    return stat.charAt(stat.lastIndexOf(")") + 2) === "Z";
+  } catch {
+    return false;
   }
 }
 

@@ -13,6 +13,7 @@ import { Upgrades, type StartAgain, type UpgradeResult } from "./handover/upgrad
 import { assembleProgram, type ProgramOptions, type ProgramParts } from "./program-parts.ts";
 import type { ChangeResult } from "./reload.ts";
 import { runtimeEndpointPlan, type RuntimeEndpoint } from "./runtime-endpoint.ts";
+import { isAlive } from "./runtime-directory.ts";
 import { listenForSignals } from "./signals.ts";
 import { hostPort, listenerStatus, poolStatus, workerStatus, type Readiness, type Status } from "./status.ts";
 
@@ -84,6 +85,8 @@ export async function runSupervisor(options: SupervisorOptions): Promise<Supervi
   return supervisor;
 }
 
+/** Ms for which all workers must have served before an old program lets go. */
+const probation = 1_000;
 /** How often it is looked whether all workers know a state, ms: they look every 25 ms. */
 const statesPoll = 5;
 
@@ -157,6 +160,8 @@ class RunningSupervisor implements Supervisor {
     } catch (error) {
       problem = (error as Error).message;
     }
+    // An old program goes on serving meanwhile, and if a worker of ours does not live through its first requests, after that.
+    if (problem === "" && this.#options.inherited !== undefined) problem = await this.#parts.workers.steady(probation);
     if (this.#ending.begun) problem = "the program was told to stop while it started";
     if (problem !== "") {
       await this.#ending.giveUpStarting(problem);
@@ -217,15 +222,21 @@ class RunningSupervisor implements Supervisor {
       void this.#parts.states.ask(pool, endpoint, state, reason, window);
     // Whoever looks finds one program at every moment: this one says whom it replaces.
     this.#tellRunning();
-    await predecessor.ready();
+    const released = await predecessor.ready();
     copySessions(this.#parts.table, this.#parts.running.engine, given.carried);
+    this.#parts.earlier?.follow(systemTimers, isAlive, () => this.#parts.running.engine);
     this.#lastUpgrade = {
       at: systemClock.wall(),
       ok: true,
       problem: "",
       from: { pid: given.pid, version: given.version },
     };
-    this.#options.log.event("info", "upgrade.done", `took over from process ${given.pid}, version ${given.version}`);
+    const how = released ? "" : ", which was gone before it let go";
+    this.#options.log.event(
+      "info",
+      "upgrade.done",
+      `took over from process ${given.pid}, version ${given.version}${how}`,
+    );
   }
 
   async upgrade(why: string): Promise<UpgradeResult> {

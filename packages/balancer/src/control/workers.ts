@@ -70,6 +70,8 @@ export class Workers {
   /** Decided once: an engine that was made without a log spares itself the work for it. */
   #logged = false;
   #stopping = false;
+  /** Who ended last, and how. */
+  #lastLoss = "";
   #changed: (() => void)[] = [];
   #stopWatching: () => void = () => {};
 
@@ -121,6 +123,20 @@ export class Workers {
       if (this.#stopping) return stopped;
       await this.#change();
     }
+  }
+
+  /** Watches for `ms`: resolves with "", or with why as soon as a worker ends. */
+  async steady(ms: number): Promise<string> {
+    const before = this.restarts;
+    let over = false;
+    const cancel = this.#options.timers.after(ms, () => {
+      over = true;
+      this.#wakeAll();
+    });
+    while (!over && !this.#stopping && this.restarts === before) await this.#change();
+    cancel();
+    if (this.#stopping) return stopped;
+    return this.restarts === before ? "" : `${this.#lastLoss} soon after it began to serve`;
   }
 
   /**
@@ -295,6 +311,7 @@ export class Workers {
   #lost(row: Row, problem: string, exit?: WorkerExit): void {
     row.crashes++;
     row.lastProblem = problem;
+    this.#lastLoss = `worker ${row.index} ${problem}`;
     const delay = row.crashes < 2 ? 0 : Math.min(longestBackoff, firstBackoff * 2 ** (row.crashes - 2));
     this.#tell(
       "error",

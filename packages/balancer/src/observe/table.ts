@@ -1,5 +1,6 @@
 // The shared table: one memory-mapped file for live counters and endpoint states, seen by all processes. Every worker has
-// a row of its own and writes only there, so nothing is locked; sums are read over all rows. Cells are 64-bit floats:
+// a row of its own and writes only there, so nothing is locked; sums are read over all rows, one of which is for what programs
+// before this one counted. Cells are 64-bit floats:
 // aligned stores are atomic on x86-64 and arm64, and counts are exact to 2^53. The file is sparse: room is free.
 import { closeSync, ftruncateSync, openSync, statSync, writeSync } from "node:fs";
 
@@ -160,7 +161,7 @@ export const StateCell = {
 } as const;
 
 /** What tells how things are rather than how often something happened: it dies with the worker that wrote it. */
-const gauges = {
+export const gauges = {
   endpoint: [
     EndpointCell.inFlight,
     EndpointCell.ewma,
@@ -196,7 +197,7 @@ const HeaderCell = {
 } as const;
 const magic = 0x504c494d; // "PLIM"
 /** To be raised with every change of the cells above. */
-const layoutVersion = 6;
+const layoutVersion = 7;
 
 /** How much the table can hold. */
 export interface TableShape {
@@ -224,7 +225,7 @@ export class SharedTable {
     this.shape = shape;
     this.rows = HeaderCell.size + shape.endpoints * StateCell.size;
     this.stride = rowSize(shape);
-    this.sessions = this.rows + shape.workers * this.stride;
+    this.sessions = this.rows + (shape.workers + 1) * this.stride;
   }
 
   /**
@@ -284,11 +285,16 @@ export class SharedTable {
     return this.pool(row, this.shape.pools) + slot * ListenerCell.size;
   }
 
-  /** Sum of one cell over all rows; `first` is its offset in row 0. */
+  /** The row behind the workers' own: what was counted by programs from which this one took over (earlier-counts.ts). */
+  get earlier(): number {
+    return this.shape.workers;
+  }
+
+  /** Sum of one cell over all rows, the earlier programs' too; `first` is its offset in row 0. */
   sum(first: number): number {
     const { cells, stride } = this;
     let total = 0;
-    for (let row = 0, at = first; row < this.shape.workers; row++, at += stride) total += cells[at] ?? 0;
+    for (let row = 0, at = first; row <= this.shape.workers; row++, at += stride) total += cells[at] ?? 0;
     return total;
   }
 
@@ -322,7 +328,8 @@ export class SharedTable {
   }
 
   #clearEverywhere(first: number, size: number): void {
-    for (let row = 0, at = first; row < this.shape.workers; row++, at += this.stride) this.cells.fill(0, at, at + size);
+    for (let row = 0, at = first; row <= this.shape.workers; row++, at += this.stride)
+      this.cells.fill(0, at, at + size);
   }
 }
 
@@ -382,5 +389,7 @@ function rowSize(shape: TableShape): number {
 }
 
 function tableCells(shape: TableShape): number {
-  return HeaderCell.size + shape.endpoints * StateCell.size + shape.workers * rowSize(shape) + (shape.sessions ?? 0);
+  return (
+    HeaderCell.size + shape.endpoints * StateCell.size + (shape.workers + 1) * rowSize(shape) + (shape.sessions ?? 0)
+  );
 }

@@ -75,7 +75,7 @@ export class Endpoint {
   /** What this worker has under way here. */
   readonly occupants = new Occupants();
   /** How long its idle connections are safe to use again. */
-  readonly keepAliveAge = new KeepAliveAge();
+  readonly keepAliveAge: KeepAliveAge;
   /** Put out by this worker since the rotation was built; the next rebuild sees it in the table. */
   ejected = false;
   /** Latency in ms that is assumed while this worker has measured none: its peers' mean, set by peakEwma. */
@@ -120,6 +120,8 @@ export class Endpoint {
     this.#stride = table.stride;
     this.#end = this.#first + table.shape.workers * table.stride;
     this.#state = table.state(plan.slot);
+    // What was learned before this worker began stands in its row.
+    this.keepAliveAge = new KeepAliveAge(table.cells[this.#own + EndpointCell.keepAlive]);
   }
 
   /** Takes over what a new snapshot says of it. Called at commit only: a refused snapshot must change nothing. */

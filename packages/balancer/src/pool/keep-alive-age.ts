@@ -41,6 +41,11 @@ export class KeepAliveAge {
   #shortCount = 0;
   #shortAge = 0;
 
+  /** `learned`: safe age in ms that was learned by whoever was here before; 0 = nothing. */
+  constructor(learned = 0) {
+    if (learned > 0) this.#seen = learned;
+  }
+
   /** Age in ms from which an idle connection is not used again; `planned` while nothing is known. */
   limit(planned: number): number {
     const told = this.#told;

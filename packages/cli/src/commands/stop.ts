@@ -1,7 +1,7 @@
 // `plimsoll stop`
+import { isAlive } from "@plimsoll/balancer/src/control/runtime-directory.ts";
 import { adminOption, findRunning } from "../admin-client.ts";
 import { askStatus } from "../live-status.ts";
-import { processIsAlive } from "../processes.ts";
 import { CommandError, exitCode, type CommandSpec } from "../spec.ts";
 import { duration, type HostPort } from "../values.ts";
 
@@ -33,7 +33,7 @@ export const stop: CommandSpec<Options> = {
       throw new CommandError(`Process ${pid} cannot be signalled: ${(error as Error).message}`);
     }
     const until = performance.now() + options.timeout;
-    while (processIsAlive(pid)) {
+    while (isAlive(pid)) {
       if (performance.now() > until) throw new CommandError(`Process ${pid} is still finishing what is in flight.`);
       await Bun.sleep(50);
     }

@@ -2,10 +2,21 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { resolve } from "node:path";
 import type { UpgradeResult } from "@plimsoll/balancer/src/control/handover/upgrade.ts";
-import { leaveOrder } from "@plimsoll/balancer/src/control/runtime-directory.ts";
-import { adminError, adminOption, askAdmin, findRunning } from "../admin-client.ts";
-import { processIsAlive } from "../processes.ts";
-import { CommandError, exitCode, UsageError, type CommandSpec } from "../spec.ts";
+import {
+  isAlive,
+  leaveOrder,
+  runningPrograms,
+  runtimeBases,
+} from "@plimsoll/balancer/src/control/runtime-directory.ts";
+import {
+  adminError,
+  adminOption,
+  askAdmin,
+  findRunning,
+  type AdminAnswer,
+  type RunningTarget,
+} from "../admin-client.ts";
+import { CommandError, exitCode, UsageError, type CommandSpec, type Io } from "../spec.ts";
 import { duration, type HostPort } from "../values.ts";
 
 interface Options {
@@ -20,6 +31,8 @@ interface Options {
 const margin = 10_000;
 /** The admin API answers within 255 s. */
 const longest = 240_000;
+/** Ms that a new program gets to say that it serves where the old one cannot say so any more. */
+const orphaned = 15_000;
 
 export const upgrade: CommandSpec<Options> = {
   name: "upgrade",
@@ -72,18 +85,18 @@ export const upgrade: CommandSpec<Options> = {
       );
       return exitCode.ok;
     }
-    const answer = await askAdmin(target.admin, "POST", "/upgrade", undefined, options.timeout + margin);
+    const answer = await ask(io, target, options.timeout);
     const result = answer.body as UpgradeResult;
     if (answer.status !== 200) {
       if (options.json === true) io.out(`${JSON.stringify(answer.body)}\n`);
       throw new CommandError(`Nothing was changed: ${adminError(answer)}`);
     }
     if (!result.ok) throw new CommandError(`Nothing was changed: ${result.problem}`);
-    while (options.wait === true && processIsAlive(result.replaced)) await Bun.sleep(50);
+    while (options.wait === true && isAlive(result.replaced)) await Bun.sleep(50);
     if (options.json === true) io.out(`${JSON.stringify(result)}\n`);
     else {
       const old =
-        options.wait === true
+        options.wait === true || !isAlive(result.replaced)
           ? `process ${result.replaced}, which is gone`
           : `process ${result.replaced}, which finishes what is in flight`;
       io.out(`Process ${result.pid}, version ${result.version}, has taken over from ${old}.\n`);
@@ -91,6 +104,34 @@ export const upgrade: CommandSpec<Options> = {
     return exitCode.ok;
   },
 };
+
+/** Asks for it. Who was to answer may be killed in the middle of it: then it is seen what came of that. */
+async function ask(io: Io, target: RunningTarget, patience: number): Promise<AdminAnswer> {
+  try {
+    return await askAdmin(target.admin, "POST", "/upgrade", undefined, patience + margin);
+  } catch (error) {
+    const replaced = target.program?.pid ?? 0;
+    if (replaced === 0) throw error;
+    for (let waited = 0; isAlive(replaced); waited += 50) {
+      // Its parent may take a moment to see that it is gone.
+      if (waited >= 1_000) throw error;
+      await Bun.sleep(50);
+    }
+    for (let waited = 0; waited < Math.min(orphaned, patience); waited += 100) {
+      const heir = runningPrograms(runtimeBases(io.env)).find((program) => program.replaces === replaced);
+      if (heir !== undefined) {
+        return {
+          status: 200,
+          body: { ok: true, pid: heir.pid, version: heir.version, replaced } satisfies UpgradeResult,
+        };
+      }
+      await Bun.sleep(100);
+    }
+    throw new CommandError(
+      `Process ${replaced} was ended in the middle of its upgrade, and no other has taken over: start the balancer again.`,
+    );
+  }
+}
 
 function executable(path: string): string {
   try {

@@ -50,7 +50,17 @@ export function gather(parts: CarriedParts, plan: EnginePlan, path: string, name
     }),
   );
   const longest = Object.fromEntries(plan.pools.map((pool) => [pool.name, drainWindow(table, pool).longestSeen]));
-  return { table: path, endpoints, longest, names: Object.fromEntries(names) };
+  const slots = (all: readonly { readonly name: string; readonly slot: number }[]) =>
+    Object.fromEntries(all.map(({ name, slot }) => [name, slot]));
+  const { pools, listeners } = plan;
+  return {
+    table: path,
+    endpoints,
+    pools: slots(pools),
+    listeners: slots(listeners),
+    longest,
+    names: Object.fromEntries(names),
+  };
 }
 
 /** Makes a plan's endpoints begin as the old program had them. Before the states are applied, and before any worker runs. */

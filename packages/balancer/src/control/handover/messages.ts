@@ -40,6 +40,9 @@ export interface Carried {
   /** Path of its shared table. */
   readonly table: string;
   readonly endpoints: readonly CarriedEndpoint[];
+  /** Rows of that table by name. */
+  readonly pools: Readonly<Record<string, number>>;
+  readonly listeners: Readonly<Record<string, number>>;
   /** Longest requests seen by pool, ms: drain windows go by them. */
   readonly longest: Readonly<Record<string, number>>;
   /** Last good answers by name. */

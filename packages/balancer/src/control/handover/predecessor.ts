@@ -35,7 +35,7 @@ export class Predecessor {
   readonly #channel: HandoverChannel<ToSuccessor, ToPredecessor>;
   readonly #sockets: InheritedSocket[] = [];
   readonly #given = Promise.withResolvers<Inheritance | { readonly problem: string }>();
-  readonly #free = Promise.withResolvers<void>();
+  readonly #free = Promise.withResolvers<boolean>();
   #asked: Asked[] = [];
   #onAsked: ((asked: Asked) => void) | null = null;
 
@@ -75,13 +75,14 @@ export class Predecessor {
     for (const asked of this.#asked.splice(0)) tell(asked);
   }
 
-  /** Tells it that we serve. Resolves when it has let go, or is gone. */
-  async ready(): Promise<void> {
+  /** Tells it that we serve. Resolves with true when it has let go, with false when it is gone or says nothing. */
+  async ready(): Promise<boolean> {
     this.#channel.send({ kind: "ready" });
-    const cancel = this.#timers.after(patience, () => this.#free.resolve());
-    await this.#free.promise;
+    const cancel = this.#timers.after(patience, () => this.#free.resolve(false));
+    const released = await this.#free.promise;
     cancel();
     this.#channel.close();
+    return released;
   }
 
   /** Tells it why we do not start. */
@@ -108,7 +109,7 @@ export class Predecessor {
         else this.#onAsked(message);
         return;
       case "yours":
-        this.#free.resolve();
+        this.#free.resolve(true);
         return;
       default:
         for (const fd of fds) closeFd(fd);
@@ -127,6 +128,6 @@ export class Predecessor {
   /** It ended by itself, or was killed. What it gave is ours now. */
   #gone(): void {
     this.#given.resolve({ problem: "the program to take over from is gone" });
-    this.#free.resolve();
+    this.#free.resolve(false);
   }
 }
