@@ -174,7 +174,7 @@ test("a configuration that is broken leaves the old program serving, and the nex
       }),
       /the configuration has errors/,
     ],
-    [configFor(0, [origin], { log: { access: "/nowhere/access.log" } }), /cannot open the access log/],
+    [configFor(0, [origin], { log: { access: "/nowhere/access.log" } }), /the configuration has errors/],
   ];
   for (const [config, says] of broken) {
     program.configure(config);

@@ -86,7 +86,7 @@ test("the user's own runtime folder comes first, if there is one that can be wri
 
 test("a process that has ended and that nobody asked about is not taken for one that runs", async () => {
   // The shell becomes a program that knows nothing of its child.
-  const parent = Bun.spawn(["sh", "-c", "true & echo $!; exec sleep 60"], { stdout: "pipe" });
+  const parent = Bun.spawn(["sh", "-c", "sleep 0.2 & echo $!; exec sleep 60"], { stdout: "pipe" });
   try {
     const { value } = await parent.stdout.getReader().read();
     const pid = Number(new TextDecoder().decode(value));

@@ -174,7 +174,10 @@ export class Succession {
       carried: this.#file,
       admin,
     });
-    if (problem !== "") this.#fail(`cannot be given the sockets: ${problem}`);
+    if (problem === "") return;
+    // If it is gone already, what it said last is still to be heard, and tells more.
+    const tell = () => this.#fail(`cannot be given the sockets: ${problem}`);
+    this.#cancels.push(this.#needs.timers.after(lookEvery, tell));
   }
 
   #send(message: ToSuccessor, fds: readonly number[] = []): string {
