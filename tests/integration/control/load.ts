@@ -23,8 +23,6 @@ export interface LoadOptions {
   readonly clients: number;
   /** Requests on one connection before the client closes it and opens another. */
   readonly perConnection: number;
-  /** Over TLS, whatever certificate is shown. */
-  readonly secure?: boolean;
 }
 
 /** A load that runs until it is stopped. */
@@ -72,17 +70,11 @@ async function oneConnection(options: LoadOptions, tally: Tally, stopping: () =>
     await Bun.connect<undefined>({
       hostname: "127.0.0.1",
       port: options.port,
-      ...(options.secure === true ? { tls: { rejectUnauthorized: false } } : {}),
       socket: {
         open(socket) {
           tally.connections++;
           port = socket.localPort;
-          if (options.secure !== true) next(socket);
-          // A handshake that is not finished is lost as a request would be.
-          else waiting = true;
-        },
-        handshake(socket, shaken) {
-          if (shaken) next(socket);
+          next(socket);
         },
         data(socket, bytes) {
           received += bytes.toString("latin1");
