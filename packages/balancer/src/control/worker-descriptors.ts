@@ -9,6 +9,17 @@ import { WorkerCell } from "../observe/table.ts";
 /** Ms without a shut door after which a shortage is over. */
 const calm = 1_000;
 
+const systemLimit =
+  "the system's table of open files is full (ENFILE): new connections wait, and it is asked again each second. End what holds " +
+  "so many files (cat /proc/sys/fs/file-nr), or raise `sysctl fs.file-max`";
+
+function ownLimit(open: number, room: number): string {
+  return (
+    `descriptors run out: ${open} connections are open of ${room}, part of which is for endpoints; new ones wait until ` +
+    "some end. Raise `ulimit -n` (LimitNOFILE in a systemd unit), or lower limits.maxConnections"
+  );
+}
+
 export class DescriptorWatch {
   readonly #cells: Float64Array;
   readonly #own: number;
@@ -32,7 +43,7 @@ export class DescriptorWatch {
   }
 
   /** The doors were shut or opened. */
-  changed({ short, open, room }: DescriptorUse): void {
+  changed({ short, cause, open, room }: DescriptorUse): void {
     this.#short = short;
     if (!short) {
       this.#openedAt = this.#clock.now();
@@ -42,8 +53,11 @@ export class DescriptorWatch {
     this.#cells[this.#own + WorkerCell.shortSince] = this.#clock.wall();
     this.#cells[this.#own + WorkerCell.shortages]!++;
     const text =
-      `descriptors run out: ${open} connections are open of ${room}, part of which is for endpoints; new ones wait until ` +
-      "some end. Raise `ulimit -n` (LimitNOFILE in a systemd unit), or lower limits.maxConnections";
+      cause === ""
+        ? ownLimit(open, room)
+        : cause === "ENFILE"
+          ? systemLimit
+          : `the system accepts no connections (${cause}); new ones wait, and it is asked again each second`;
     this.#tell("warn", "worker.descriptors-short", text);
   }
 

@@ -26,7 +26,8 @@ import {
   type TlsAcceptor,
   upgrade,
 } from "./bun-tls.ts";
-import { startConnect } from "./connecting-socket.ts";
+import { AcceptWatch } from "./accept-watch.ts";
+import { startConnect, whyNoSocket } from "./connecting-socket.ts";
 import { type DescriptorAccount, DescriptorGate, type DescriptorUse } from "./descriptor-gate.ts";
 import { closeFd, connectionsWait, duplicate, errno, errnoName, systemError } from "./libc.ts";
 import { Lingering } from "./lingering.ts";
@@ -57,7 +58,8 @@ export function createBunTransport(options: BunTransportOptions = {}): BunTransp
   const onDefect =
     options.onDefect ?? ((error: unknown) => console.error("plimsoll: a connection handler failed:", error));
   const lingering = new Lingering();
-  const gate = new DescriptorGate(options.maxConnections, undefined, options.onDescriptors);
+  const gate = new DescriptorGate(options.maxConnections, undefined, options.onDescriptors, whyNoSocket);
+  const watch = new AcceptWatch(() => gate.starve());
   const host: ConnectionHost = {
     freed: (client) => gate.freed(client),
     linger: (connection) => lingering.add(connection),
@@ -91,7 +93,7 @@ export function createBunTransport(options: BunTransportOptions = {}): BunTransp
     descriptors: gate,
 
     listen(listenOptions, accept): Listener {
-      return listen(host, gate, lingering, listenOptions, accept);
+      return listen(host, gate, watch, lingering, listenOptions, accept);
     },
 
     connect(address: Address, handler: ConnectionHandler, tls?: ClientTls, preface?: Uint8Array | null): Connection {
@@ -105,6 +107,7 @@ export function createBunTransport(options: BunTransportOptions = {}): BunTransp
       }
       const started = startConnect(address);
       if (typeof started !== "number") {
+        if (started.cause === "ENFILE") gate.starve();
         connection.abandon(started.refused ? "refused" : "unreachable", started.cause);
         return connection;
       }
@@ -138,6 +141,7 @@ const unixTarget = { host: "", port: 0 };
 function listen(
   host: ConnectionHost,
   gate: DescriptorGate,
+  watch: AcceptWatch,
   lingering: Lingering,
   options: ListenOptions,
   accept: Accept,
@@ -146,7 +150,9 @@ function listen(
   const inherited = options.fd !== undefined;
   const fd = options.fd ?? openListeningSocket(address, { reusePort: options.reusePort === true }).fd;
   if (address.kind === "tcp") boundUnsent(fd);
+  const queue = { accepted: 0, waits: () => accepting !== undefined && connectionsWait(fd) };
   const full = (): void => {
+    queue.accepted++;
     if (!gate.shouldPause) return;
     lingering.clear();
     if (gate.shouldPause) gate.pause();
@@ -199,6 +205,7 @@ function listen(
   start();
   const door = { open: start, shut: stop };
   gate.add(door);
+  watch.add(queue);
   let closing = false;
   let open = true;
   /** The queue is looked at once more after accepting has stopped, so that only one system call's time is left to chance. */
@@ -231,6 +238,7 @@ function listen(
       if (closing) return;
       closing = true;
       gate.delete(door);
+      watch.delete(queue);
       tryClose(accepting === undefined ? 0 : closingTurns);
       if (!inherited && address.kind === "unix") removeSocketFile(address.path);
     },

@@ -24,6 +24,14 @@ function encode(address: Address): KernelAddress | string {
   return encoded;
 }
 
+/** Why the system would give no socket now, such as ENFILE; "" if it would. */
+export function whyNoSocket(): string {
+  const fd = libc.socket(linux.AF_UNIX, linux.SOCK_STREAM | linux.SOCK_CLOEXEC, 0);
+  if (fd < 0) return errnoName(errno());
+  closeFd(fd);
+  return "";
+}
+
 /** Returns the descriptor of a non-blocking socket that connects (or is connected already), or why it cannot. */
 export function startConnect(address: Address): number | ConnectFailure {
   const encoded = encode(address);

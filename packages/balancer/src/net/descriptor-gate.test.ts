@@ -141,3 +141,36 @@ test("doors that are held stay shut whatever descriptors there are, and open whe
   expect(done).toContain("open");
   expect(done).toContain("late open");
 });
+
+test("where the system has none the doors are shut, once, and asked again by the second until it has", () => {
+  const timers = handTimers();
+  const told: string[] = [];
+  let lacking = "ENFILE";
+  const gate = new DescriptorGate(
+    16,
+    timers,
+    ({ short, cause }) => told.push(`${short} ${cause}`),
+    () => lacking,
+  );
+  const web = door();
+  gate.add(web);
+  gate.taken(true);
+  gate.starve();
+  gate.starve();
+  expect([web.state, told]).toEqual(["shut", ["true ENFILE"]]);
+  // That one of ours ends says nothing of the system.
+  gate.freed(true);
+  expect(web.state).toBe("shut");
+  timers.tick();
+  timers.tick();
+  expect([web.state, timers.running.size]).toEqual(["shut", 1]);
+  lacking = "";
+  timers.tick();
+  expect([web.state, timers.running.size]).toEqual(["open", 0]);
+  expect(told).toEqual(["true ENFILE", "false "]);
+  // It gives sockets, and accepts all the same nobody: that has a reason, too.
+  gate.starve();
+  expect(told.at(-1)).toBe("true accept fails");
+  timers.tick();
+  expect(web.state).toBe("open");
+});

@@ -27,6 +27,8 @@ const mostForEndpoints = 4_096;
 export interface DescriptorUse {
   /** The doors are shut. */
   readonly short: boolean;
+  /** What the system said when it accepted nobody although there is room here, such as ENFILE; "" = there is no room. */
+  readonly cause: string;
   /** Connections open, and how many there is room for; both of clients and to endpoints. */
   readonly open: number;
   readonly room: number;
@@ -48,16 +50,21 @@ export class DescriptorGate {
   /** Shut for another reason than descriptors. */
   #held = false;
   #retry: (() => void) | undefined;
+  /** Why the system accepts nobody; "" = it would. */
+  #cause = "";
   readonly #timers: Timers;
   readonly #doors = new Set<Door>();
   readonly #tell: (use: DescriptorUse) => void;
+  readonly #lacking: () => string;
 
-  /** `tell` hears of each change of the doors. `max` undefined: found out from the process's limit when first needed, so that the limit can be raised before. */
+  /** `tell` hears of each change of the doors; `lacking` says why the system would give no descriptor now, "" if it would. `max` undefined: found out from the process's limit when first needed, so that the limit can be raised before. */
   constructor(
     max: number | undefined,
     timers: Timers = systemTimers,
     tell: (use: DescriptorUse) => void = () => undefined,
+    lacking: () => string = () => "",
   ) {
+    this.#lacking = lacking;
     this.#max = 0;
     this.#timers = timers;
     this.#tell = tell;
@@ -88,7 +95,8 @@ export class DescriptorGate {
   freed(client: boolean): void {
     this.#open--;
     if (client) this.#clients--;
-    if (this.#paused && this.#open <= this.#resumeAt && this.#clients <= this.#resumeClients) this.#resume();
+    if (this.#paused && this.#cause === "" && this.#open <= this.#resumeAt && this.#clients <= this.#resumeClients)
+      this.#resume();
   }
 
   add(door: Door): void {
@@ -114,7 +122,20 @@ export class DescriptorGate {
     this.#told(true);
   }
 
+  /**
+   * The system accepts nobody although there is room here: its table of open files is full (ENFILE), or its memory. That is
+   * nothing that an end of a connection of ours would tell us of, so it is asked again each second.
+   */
+  starve(): void {
+    if (this.#paused) return;
+    this.#cause = this.#lacking() || "accept fails";
+    this.pause();
+    this.#retry = this.#timers.every(1000, () => this.#resume());
+  }
+
   #resume(): void {
+    if (this.#cause !== "" && this.#lacking() !== "") return;
+    this.#cause = "";
     this.#paused = false;
     this.#retry?.();
     this.#retry = undefined;
@@ -133,7 +154,8 @@ export class DescriptorGate {
   }
 
   #told(short: boolean): void {
-    this.#tell({ short, open: this.#open, room: this.#max });
+    if (this.#max === 0) this.#measure();
+    this.#tell({ short, cause: this.#cause, open: this.#open, room: this.#max });
   }
 
   #measure(): void {
