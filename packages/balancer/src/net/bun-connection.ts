@@ -17,6 +17,7 @@ import type { Socket } from "bun";
 import type { Accept, CloseReason, Connection, ConnectionHandler } from "./transport.ts";
 import type { ClientTls, ServerTls, TlsFacts } from "./tls.ts";
 import { free, worthFreeing } from "../base/bytes.ts";
+import { keepAlive } from "./keep-alive.ts";
 import { peerGone, receiveQueue, sendMore, sendQueue } from "./libc.ts";
 import { alwaysFine, boundIfNarrow } from "./narrow-window.ts";
 import { plainAddress } from "./socket-address.ts";
@@ -200,6 +201,10 @@ export class BunConnection implements Connection {
     if (this.shut) return;
     this.shut = true;
     if (this.state === OPEN) this.socket!.shutdown();
+  }
+
+  keepAlive(): void {
+    if (this.state === OPEN) keepAlive(fdOf(this.socket!));
   }
 
   ending(): boolean {

@@ -61,6 +61,8 @@ export interface Connection {
   /** Stops reading: the peer's TCP window fills. Idempotent. */
   pause(): void;
   resume(): void;
+  /** From now on a silent peer is asked now and then whether it is still there; one that is not is told as a reset. */
+  keepAlive(): void;
   /** Sends FIN after what was accepted; reading goes on. */
   shutdown(): void;
   /**

@@ -58,6 +58,8 @@ export class TunnelEnd implements ConnectionHandler {
     this.connection = connection;
     this.outbox = outbox;
     this.frames = frames;
+    // Silence may be long here, and means nothing.
+    connection.keepAlive();
   }
 
   onOpen(): void {}
