@@ -1,5 +1,5 @@
 // Needs: pebble, pebble-challtestsrv
-// Certificates from a real ACME server: HTTP-01 answered by the workers, DNS-01 by a command, renewal, restart, one folder for two.
+// Certificates from a real ACME server: HTTP-01 and TLS-ALPN-01 answered by the workers, DNS-01 by a command, renewal, restart, one folder for two.
 import { afterEach, describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -129,6 +129,74 @@ describe("HTTP-01", () => {
   }, 60_000);
 });
 
+describe("TLS-ALPN-01", () => {
+  test("the workers show it to the authority in the handshake, and everybody else notices nothing", async () => {
+    const pebble = await startPebble(15);
+    const origin = startOrigin("from the application");
+    const storage = folder();
+    const config = {
+      ...configFor(0, [origin.port], { workers: 2, shutdown: { lag: "0s", window: "1s" } }),
+      listeners: {
+        web: {
+          address: `127.0.0.1:${pebble.tlsPort}`,
+          tls: { acme: ["shop.com", "www.shop.com"], strictSni: true },
+          routes: [{ pool: "app" }],
+        },
+      },
+      acme: {
+        acceptTerms: true,
+        directory: pebble.plan.directory,
+        ca: pebble.plan.ca,
+        challenge: "tls-alpn-01",
+        storage,
+      },
+    };
+    const loaded = loadConfig({ text: JSON.stringify(config), file: "test.yaml" }, {}, disk);
+    if (!("plan" in loaded)) throw new Error(JSON.stringify(loaded.problems));
+    const events: Started["events"] = [];
+    const supervisor = await runSupervisor({
+      plan: loaded.plan,
+      version: "test",
+      reloadPlan: () => Promise.resolve(loaded),
+      log: { event: (_, name, text) => void events.push({ name, text }) },
+      signals: false,
+      runtimeBase: folder(),
+    });
+    later(async () => void (await supervisor.stop()));
+    const started = { supervisor, events };
+    const early = await handshake(pebble.tlsPort);
+    const issuers = new Set<string>();
+    let asked = 0;
+    // New connections all the time, and one that was there before.
+    while (stateOf(started).join() !== "valid" || asked < 5) {
+      const one = await handshake(pebble.tlsPort);
+      issuers.add(one.issuer);
+      expect(one.names).toBe("DNS:shop.com, DNS:www.shop.com");
+      expect(await one.ask()).toContain("from the application");
+      one.close();
+      expect(await early.ask()).toContain("from the application");
+      asked++;
+    }
+    expect(acmeEvents(started)).toEqual(["acme.ordering", "acme.issued"]);
+    const late = await handshake(pebble.tlsPort);
+    expect(late.issuer).toContain("Pebble");
+    expect([...issuers].filter((issuer) => issuer !== "shop.com" && !issuer.includes("Pebble"))).toEqual([]);
+    const changes = events.filter(({ text }) => text.includes("acme: challenges are answered"));
+    expect(changes.length).toBe(2);
+    const told = JSON.stringify([supervisor.status(), events, supervisor.metrics()]);
+    expect(told).not.toContain("PRIVATE KEY");
+  }, 60_000);
+
+  test("a listener that does not do it tells why", async () => {
+    const pebble = await startPebble();
+    const acme = planFor(pebble, folder(), [order("shop.example")], { challenge: "tls-alpn-01" });
+    // In the clear where TLS is looked for.
+    const started = await start(acme, pebble.tlsPort);
+    await settled(started, ["failing"]);
+    expect(started.supervisor.status().certificates[0]?.problem).toContain("shop.example");
+  }, 60_000);
+});
+
 describe("from the configuration to the handshake", () => {
   test("a self-signed certificate is shown until the real one is there, and no connection is touched by the change", async () => {
     const pebble = await startPebble();
@@ -182,6 +250,7 @@ interface Shaken {
   readonly names: string;
   /** One request on this connection. */
   ask(): Promise<string>;
+  close(): void;
 }
 
 function handshake(port: number): Promise<Shaken> {
@@ -195,10 +264,15 @@ function handshake(port: number): Promise<Shaken> {
         names: subjectaltname,
         ask: () =>
           new Promise((answered, failed) => {
-            client.once("data", (bytes: Buffer) => answered(bytes.toString()));
-            client.once("close", () => failed(new Error("the connection was closed")));
+            const gone = (): void => failed(new Error("the connection was closed"));
+            client.once("close", gone);
+            client.once("data", (bytes: Buffer) => {
+              client.off("close", gone);
+              answered(bytes.toString());
+            });
             client.write("GET / HTTP/1.1\r\nHost: shop.com\r\n\r\n");
           }),
+        close: () => void client.destroy(),
       });
     });
     later(() => void client.destroy());

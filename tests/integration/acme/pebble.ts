@@ -11,6 +11,8 @@ export interface Pebble {
   readonly plan: Pick<AcmePlan, "directory" | "ca" | "email" | "externalAccount">;
   /** Where HTTP-01 is asked, on 127.0.0.1. */
   readonly httpPort: number;
+  /** Where TLS-ALPN-01 is asked. */
+  readonly tlsPort: number;
   /** Where its DNS is told what to say. */
   readonly dns: string;
   /** Makes a record of its DNS: "add-a", "set-txt" and so on. */
@@ -80,6 +82,7 @@ export async function startPebble(rejected = 0): Promise<Pebble> {
       externalAccount: null,
     },
     httpPort: http,
+    tlsPort: tls,
     dns: address,
     async tell(command, record) {
       const answer = await fetch(`${address}/${command}`, { method: "POST", body: JSON.stringify(record) });

@@ -51,6 +51,7 @@ export interface PlanOptions {
   readonly listener?: ListenerOptions;
   readonly routes?: readonly RouteOptions[];
   readonly pools: Readonly<Record<string, PoolOptions>>;
+  readonly proofs?: EnginePlan["proofs"];
 }
 
 const usualRetry: PoolPlan["retry"] = {
@@ -90,6 +91,7 @@ export function makePlan(options: PlanOptions, rows: Rows): EnginePlan {
   return {
     listeners: [listenerPlan(options.listener ?? {}, routes.map(routePlan))],
     pools: Object.entries(options.pools).map(([name, pool]) => poolPlan(name, pool, rows)),
+    ...(options.proofs !== undefined && { proofs: options.proofs }),
   };
 }
 

@@ -162,6 +162,30 @@ describe("ALPN (decision: one listener speaks h2 and http/1.1)", () => {
   });
 });
 
+describe("choosing a certificate by protocol (decision: TLS-ALPN-01 reads the hello before the handshake)", () => {
+  test("serverName comes first and does not know the protocols; alpnCallback comes when the certificate is chosen", async () => {
+    for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
+      const calls: unknown[][] = [];
+      const { port } = listen(rsaA, {
+        serverName(_: unknown, name: string, socket: { readonly alpnProtocol: unknown }) {
+          calls.push(["serverName", name, socket.alpnProtocol]);
+        },
+        alpnCallback(...words: unknown[]) {
+          // Not the socket, so that nothing could be asked of it.
+          calls.push(["alpnCallback", words.length]);
+          return "acme-tls/1";
+        },
+      });
+      const found = await handshake(port, { ALPNProtocols: ["acme-tls/1"], maxVersion });
+      expect(found).toMatchObject({ name: "a.example", alpn: "acme-tls/1" });
+      expect(calls).toEqual([
+        ["serverName", "a.example", false],
+        ["alpnCallback", 3],
+      ]);
+    }
+  });
+});
+
 describe("TLS options (decision: 1.2 and up, set per listener)", () => {
   test("minVersion and maxVersion are numbers; names are refused", async () => {
     const only13 = listen({ ...rsaA, minVersion: 0x0304 });

@@ -2,10 +2,10 @@
 // nobody would send them.
 // Needs: curl, openssl
 import { afterEach, expect, test } from "bun:test";
-import { connect, createServer, type Socket } from "node:net";
+import { connect } from "node:net";
 import { readFileSync } from "node:fs";
 import { cleanUp, configFor, later, run, until, type Running } from "../control/running.ts";
-import { certificates, curl, startEcho, type Certificates } from "./stage.ts";
+import { certificates, chopping, curl, startEcho, type Certificates } from "./stage.ts";
 
 afterEach(cleanUp);
 
@@ -31,38 +31,6 @@ async function start(listener: object, pool: object = {}): Promise<Started> {
     });
   const program = await run(config(listener, pool));
   return { program, port: await program.port(), made, config };
-}
-
-/** A relay on the way to `port`: says `first` before its client's bytes, and hands on only `size` bytes at a time. */
-async function chopping(port: number, first: readonly string[], size: number): Promise<number> {
-  const relay = createServer((client: Socket) => {
-    const onward = connect({ port, host: "127.0.0.1", noDelay: true });
-    const pieces: Buffer[] = first.map((text) => Buffer.from(text));
-    let busy = false;
-    const say = (): void => {
-      const piece = pieces.shift();
-      busy = piece !== undefined;
-      if (piece !== undefined) onward.write(piece, () => setImmediate(say));
-    };
-    say();
-    client.on("data", (bytes: Buffer) => {
-      for (let at = 0; at < bytes.length; at += size) pieces.push(bytes.subarray(at, at + size));
-      if (!busy) say();
-    });
-    onward.pipe(client);
-    for (const [one, other] of [
-      [client, onward],
-      [onward, client],
-    ] as const) {
-      one.on("error", () => other.destroy());
-      one.on("close", () => other.destroy());
-    }
-    later(() => void onward.destroy());
-  });
-  await new Promise<void>((listening) => relay.listen(0, "127.0.0.1", listening));
-  later(() => new Promise<void>((closed) => relay.close(() => closed())));
-  const address = relay.address();
-  return typeof address === "object" && address !== null ? address.port : 0;
 }
 
 /** Sends these bytes and ends; everything that came back. */

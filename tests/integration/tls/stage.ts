@@ -1,9 +1,10 @@
 // A balancer with TLS in processes of its own, and certificates in a folder beside it.
 import { writeFileSync } from "node:fs";
+import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { testAuthority, type TestAuthority } from "../../../packages/testbed/src/authority.ts";
 import type { CertificateWish } from "../../../packages/testbed/src/certificates.ts";
-import { folder } from "../control/running.ts";
+import { folder, later } from "../control/running.ts";
 
 /** A folder with certificates of one authority. */
 export interface Certificates {
@@ -81,4 +82,36 @@ export function startEcho(tls?: { cert: string; key: string; ca?: string; reques
     fetch: (request) => new Response([...request.headers].map(([name, value]) => `${name}: ${value}\n`).join("")),
   });
   return { port: server.port ?? 0, stop: () => server.stop(true) };
+}
+
+/** A relay on the way to `port`: says `first` before its client's bytes, and hands on only `size` bytes at a time. */
+export async function chopping(port: number, first: readonly string[], size: number): Promise<number> {
+  const relay = createServer((client: Socket) => {
+    const onward = connect({ port, host: "127.0.0.1", noDelay: true });
+    const pieces: Buffer[] = first.map((text) => Buffer.from(text));
+    let busy = false;
+    const say = (): void => {
+      const piece = pieces.shift();
+      busy = piece !== undefined;
+      if (piece !== undefined) onward.write(piece, () => setImmediate(say));
+    };
+    say();
+    client.on("data", (bytes: Buffer) => {
+      for (let at = 0; at < bytes.length; at += size) pieces.push(bytes.subarray(at, at + size));
+      if (!busy) say();
+    });
+    onward.pipe(client);
+    for (const [one, other] of [
+      [client, onward],
+      [onward, client],
+    ] as const) {
+      one.on("error", () => other.destroy());
+      one.on("close", () => other.destroy());
+    }
+    later(() => void onward.destroy());
+  });
+  await new Promise<void>((listening) => relay.listen(0, "127.0.0.1", listening));
+  later(() => new Promise<void>((closed) => relay.close(() => closed())));
+  const address = relay.address();
+  return typeof address === "object" && address !== null ? address.port : 0;
 }

@@ -12,6 +12,9 @@ export interface AcmeOrderPlan {
   readonly listeners: readonly string[];
 }
 
+/** How it is proved that a name is ours: RFC 8555 §8.3 and §8.4, RFC 8737. */
+export type ChallengeKind = "http-01" | "dns-01" | "tls-alpn-01";
+
 /** Part of the plan that stays with the supervisor. */
 export interface AcmePlan {
   readonly directory: string;
@@ -21,7 +24,7 @@ export interface AcmePlan {
   readonly ca: string;
   /** Path of the folder. */
   readonly storage: string;
-  readonly challenge: "http-01" | "dns-01";
+  readonly challenge: ChallengeKind;
   readonly hook: {
     readonly command: readonly string[];
     readonly env: Readonly<Record<string, string>>;

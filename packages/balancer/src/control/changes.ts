@@ -28,7 +28,8 @@ export function describeChanges(from: EnginePlan, to: EnginePlan): string[] {
       lines.push(`${name}: endpoint ${id} changed`);
     });
   });
-  const [before, after] = [from.challenges ?? [], to.challenges ?? []];
+  const open = ({ challenges = [], proofs = [] }: EnginePlan) => [...challenges, ...proofs];
+  const [before, after] = [open(from), open(to)];
   if (!same(before, after)) lines.push(`acme: ${after.length === 0 ? "no challenge is" : "challenges are"} answered`);
   return lines;
 }

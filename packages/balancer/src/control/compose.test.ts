@@ -39,12 +39,17 @@ const address = (host: string, port = 80, weight = 1, backup = false) => ({ host
 const ids = (of: ReturnType<typeof compose>, at = 0) => of.pools[at]?.endpoints.map((each) => each.id);
 
 test("challenges that are open travel with what runs, and their coming and going is a change", () => {
-  const issued = { challenges: [["token", "body"]] as const, certificatesFor: () => [] };
+  const proofs = [{ name: "shop.example", cert: "cert", key: "key" }];
+  const issued = { challenges: [["token", "body"]] as const, proofs: [], certificatesFor: () => [] };
+  const byTls = compose(plan({}), new Map(), new Map(), { ...issued, challenges: [], proofs });
   const [without, open] = [compose(plan({}), new Map(), new Map()), compose(plan({}), new Map(), new Map(), issued)];
   expect([without.challenges, open.challenges]).toEqual([undefined, [["token", "body"]]]);
   expect(describeChanges(without, open)).toEqual(["acme: challenges are answered"]);
   expect(describeChanges(open, without)).toEqual(["acme: no challenge is answered"]);
   expect(describeChanges(open, open)).toEqual([]);
+  expect([without.proofs, byTls.proofs, byTls.challenges]).toEqual([undefined, proofs, undefined]);
+  expect(describeChanges(without, byTls)).toEqual(["acme: challenges are answered"]);
+  expect(describeChanges(byTls, without)).toEqual(["acme: no challenge is answered"]);
 });
 
 test("names become endpoints with ids that a person can read and that stay the same", () => {

@@ -4,6 +4,7 @@ import type { NamePlan, Plan } from "../config/plan.ts";
 import type { CertificatePlan, EndpointPlan } from "../pool/plan.ts";
 import type { EnginePlan } from "../proxy/assemble.ts";
 import type { ListenerPlan } from "../proxy/plan.ts";
+import type { ProofPlan } from "../proxy/proofs.ts";
 
 /** One address that a name stands for. */
 export interface ResolvedAddress {
@@ -24,11 +25,12 @@ export type Replacements = ReadonlyMap<string, readonly EndpointPlan[]>;
 /** What was ordered from an authority, and what it must find meanwhile. */
 export interface Issued {
   readonly challenges: readonly (readonly [token: string, body: string])[];
+  readonly proofs: readonly ProofPlan[];
   /** What a listener of a plan with this `acme` shows beside the certificates that its own plan has. */
   certificatesFor(listener: string, acme: Plan["acme"]): readonly CertificatePlan[];
 }
 
-const nothingIssued: Issued = { challenges: [], certificatesFor: () => [] };
+const nothingIssued: Issued = { challenges: [], proofs: [], certificatesFor: () => [] };
 
 /** Every name of a plan, each once. */
 export function namesOf(plan: Plan): NamePlan[] {
@@ -44,9 +46,10 @@ export function compose(
   replacements: Replacements,
   issued: Issued = nothingIssued,
 ): EnginePlan {
-  const { challenges } = issued;
+  const { challenges, proofs } = issued;
   return {
     ...(challenges.length > 0 && { challenges }),
+    ...(proofs.length > 0 && { proofs }),
     listeners: plan.listeners.map((listener) => withIssued(listener, plan.acme, issued)),
     pools: plan.pools.map(({ pool, names }) => {
       const replaced = replacements.get(pool.name);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { writeProxyLine } from "@plimsoll/wire/proxy-protocol";
 import { testAuthority } from "@plimsoll/testbed/authority";
+import { clientHello } from "./fixtures/client-hello.ts";
 import type { Peer } from "./fixtures/network.ts";
 import { listenerPlan, routePlan } from "./fixtures/plans.ts";
 import { answer, get, Stage } from "./fixtures/stage.ts";
@@ -269,5 +270,81 @@ describe("TLS that is passed on", () => {
     stage.advance(10_100);
     expect([peer.wasReset, stage.engine.open, stage.listenerCell("open")]).toEqual([true, 0, 0]);
     expect(stage.faults).toEqual({ "client-hello-timeout": 1 });
+  });
+});
+
+describe("while an authority looks by TLS whether a name is ours", () => {
+  const proof = { name: "shop.example", cert: made.cert, key: made.key };
+  const looked = (over: Partial<ListenerPlan> = {}) =>
+    new Stage({ listeners: [listenerPlan({ tls, ...over })], proofs: [proof] });
+  const text = (bytes: Uint8Array) => Buffer.from(bytes).toString("latin1");
+  const question = text(clientHello("shop.example", ["acme-tls/1"]));
+
+  test("its hello is known wherever it is cut, by segments and by records, and behind a PROXY header", () => {
+    for (const [bytes, cuts] of [
+      [question, []],
+      [question, bytewise(question)],
+      ...bytewise(question).map((cut) => [question, [cut]] as const),
+      [text(clientHello("Shop.Example", ["acme-tls/1"], 20)), [7, 90]],
+      [line + question, bytewise(line + question)],
+    ] as const) {
+      const stage = looked(trusting);
+      const peer = stage.network.client(proxy);
+      peer.sendCut(bytes, cuts);
+      expect(peer.handshake).toMatchObject({ alpn: ["acme-tls/1"], clientCertificates: "off" });
+      expect(bytes).toEndWith(peer.hello?.toString("latin1") ?? "nothing");
+      expect(peer.handshake?.choose("shop.example")).toBe(peer.handshake?.context ?? null);
+    }
+  });
+
+  test("everybody else shakes hands as ever, with every byte that was read", () => {
+    for (const bytes of [
+      text(clientHello("shop.example", ["http/1.1"])),
+      text(clientHello("shop.example")),
+      // RFC 8737 §3: that protocol alone.
+      text(clientHello("shop.example", ["acme-tls/1", "http/1.1"])),
+      text(clientHello("other.example", ["acme-tls/1"])),
+      text(clientHello("", ["acme-tls/1"])),
+      "\x16\x03\x01\x00\x05rubbish",
+      get,
+    ]) {
+      for (const cuts of [[], bytewise(bytes)]) {
+        const stage = looked();
+        const peer = stage.network.client();
+        peer.sendCut(bytes, cuts);
+        expect([bytes, peer.handshake?.alpn]).toEqual([bytes, ["http/1.1", "http/1.0"]]);
+        expect(bytes).toStartWith(peer.hello?.toString("latin1") ?? "nothing");
+      }
+    }
+  });
+
+  test("plain HTTP is told apart before", () => {
+    const stage = looked({ plainRoutes: [redirect] });
+    const peer = stage.network.client();
+    peer.send(get);
+    expect(peer.text).toStartWith("HTTP/1.1 308 ");
+    const authority = stage.network.client();
+    authority.sendCut(question, [1, 9]);
+    expect(authority.handshake?.alpn).toEqual(["acme-tls/1"]);
+  });
+
+  test("half a hello is waited for as long as a handshake, and one that ends there is over", () => {
+    const stage = looked();
+    const [slow, gone, silent] = [stage.network.client(), stage.network.client(), stage.network.client()];
+    slow.send(question.slice(0, 40));
+    gone.send(question.slice(0, 40));
+    gone.end();
+    silent.end();
+    stage.advance(10_100);
+    expect([slow.wasReset, gone.wasReset, silent.closed, stage.engine.open]).toEqual([true, true, true, 0]);
+    expect(stage.handshakeFailures.map(({ reason }) => reason)).toEqual(["gone", "timeout"]);
+    expect(stage.listenerCell("open")).toBe(0);
+  });
+
+  test("nothing is read ahead on listeners without TLS", () => {
+    const stage = looked({ tls: null });
+    const peer = stage.network.client();
+    peer.send(get);
+    served(stage, peer);
   });
 });

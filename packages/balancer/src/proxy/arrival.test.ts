@@ -261,7 +261,7 @@ test("a listener that leaves waits for who has begun, as long for who has not, a
 
 test("who shook hands before a reload that asks for headers has none to send any more", () => {
   const plan = listenerPlan({ proxyProtocol: "require" });
-  const state = { current: { plan, plain: null, tls: null, trusted: null } } as unknown as ListenerState;
+  const state = { current: { plan, plain: null, proofs: null, tls: null, trusted: null } } as unknown as ListenerState;
   const connection = { tls: null, remoteAddress: "192.0.2.7" } as Connection;
   expect(arrives(state, connection)).toBe(true);
   expect(arrives(state, { ...connection, tls: { version: "TLSv1.3" } } as Connection)).toBe(false);

@@ -1,8 +1,9 @@
 // A connection whose first bytes say what it is. For whom it was made: the PROXY protocol header is read, and only then does a
-// session begin, which knows no other client than the one that the header names. And, where one port is for both, whether
-// TLS comes or plain HTTP.
+// session begin, which knows no other client than the one that the header names. Where one port is for both, whether TLS
+// comes or plain HTTP. And, while an authority looks whether a name is ours, whether it is the authority.
 import { parseProxyHeader, ProxyHeader, ProxyViolation, proxyViolations } from "@plimsoll/wire/proxy-protocol";
 import type { FaultCode } from "../base/fault.ts";
+import type { HandshakeReason, TlsContext } from "../net/tls.ts";
 import type { CloseReason, Connection, ConnectionHandler } from "../net/transport.ts";
 import { Timer } from "../net/wheel.ts";
 import { ListenerCell } from "../observe/table.ts";
@@ -12,11 +13,12 @@ import { countHandshake, serverTlsOf } from "./handshakes.ts";
 import { HeldBytes } from "./held-bytes.ts";
 import type { ListedSession, ListenerSnapshot, ListenerState } from "./listener-state.ts";
 import type { FoldedTls } from "./listener-tls.ts";
+import { ProofWait, provingTls } from "./proofs.ts";
 import { type OpenSession, refusals, sessions } from "./sessions.ts";
 
 /** Whether something is read of connections to a listener before they may shake hands: then all begin in plain text. */
-export function readsAhead({ plan, plain }: ListenerSnapshot): boolean {
-  return plan.proxyProtocol !== "off" || plain !== null;
+export function readsAhead({ plan, plain, proofs }: ListenerSnapshot): boolean {
+  return plan.proxyProtocol !== "off" || plain !== null || proofs !== null;
 }
 
 /** Whether `connection` has to say what it is before its session begins, or may not have one at all. */
@@ -67,6 +69,8 @@ class Arrival implements ConnectionHandler, ListedSession {
   readonly #held = new HeldBytes();
   /** The header was read, or none is waited for: what comes now is the client's. */
   #headed: boolean;
+  /** While somebody may ask for a proof. */
+  #asking: ProofWait | null = null;
   /** Told once it is a session: to have one request, and a moment for it, or `patient`ly its usual time. */
   #winding = false;
   #patient = false;
@@ -184,13 +188,18 @@ class Arrival implements ConnectionHandler, ListedSession {
 
   /** Begins what the client's first byte says. `ended`: it sends no more. */
   #tellKind(ended: boolean): void {
-    const { plain, tls } = this.#state.current;
+    const { plain, tls, proofs } = this.#state.current;
     const first = this.#held.first;
     // Nothing to tell them apart by, yet.
-    if (plain !== null && first < 0) return;
+    if (first < 0 && (plain !== null || proofs !== null)) return;
     if (plain !== null && first !== handshakeRecord) this.#begin(sessions.http as OpenSession, ended);
-    else if (tls !== null) this.#encrypt(tls);
-    else this.#begin(this.#open, ended);
+    else if (tls === null) this.#begin(this.#open, ended);
+    else if (proofs === null) this.#encrypt(tls, null);
+    else {
+      this.#asking ??= new ProofWait();
+      if (this.#asking.hears(this.#held.view)) this.#encrypt(tls, this.#asking.found(proofs));
+      else if (ended) this.#fail(tls, "gone", "closed by the client");
+    }
   }
 
   /** The session takes over, and what was read for it. */
@@ -206,17 +215,23 @@ class Arrival implements ConnectionHandler, ListedSession {
     if (ended) session.onEnd();
   }
 
-  /** What comes now is the client's handshake, and the session begins behind it. */
-  #encrypt(tls: FoldedTls): void {
+  /** What comes now is the client's handshake, and the session begins behind it; behind one that was for a proof, nothing. */
+  #encrypt(tls: FoldedTls, proof: TlsContext | null): void {
     const { cells } = this.#context;
     const state = this.#state;
     const held = this.#held;
     const ahead = held.length > 0 ? held.take().subarray(held.from, held.to) : nothing;
     this.#leave();
     cells[state.cells + ListenerCell.open]!--;
-    const server = serverTlsOf(cells, state, tls, this.#context.handshakeFailed, true);
+    const usual = serverTlsOf(cells, state, tls, this.#context.handshakeFailed, true);
+    const server = proof === null ? usual : provingTls(usual, proof);
     this.#connection.startTls(server, ahead, (connection) => {
       if (connection.tls !== null) countHandshake(cells, state, connection.tls);
+      // RFC 8737 §3: nothing is exchanged.
+      if (proof !== null) {
+        connection.close();
+        return connection.handler;
+      }
       cells[state.cells + ListenerCell.open]!++;
       const session = admit(this.#context, state, connection, this.#open);
       if (session === null) return connection.handler;
@@ -253,16 +268,17 @@ class Arrival implements ConnectionHandler, ListedSession {
 
   /** It said nothing by which it could be told what it is; it ends as one does that begins a handshake with silence. */
   #unheard(): void {
+    const { plan, tls } = this.#state.current;
+    if (tls === null) this.#refuse("client-hello-timeout", `nothing after ${plan.timeouts.headers} ms`);
+    else this.#fail(tls, "timeout", `not begun within ${plan.timeouts.handshake} ms`);
+  }
+
+  /** Counts and tells a handshake that did not come to be, and ends the connection. */
+  #fail(tls: FoldedTls, reason: HandshakeReason, detail: string): void {
     const { cells, handshakeFailed } = this.#context;
-    const { tls } = this.#state.current;
-    const ms = this.#longest;
-    if (tls === null) return this.#refuse("client-hello-timeout", `nothing after ${ms} ms`);
-    serverTlsOf(cells, this.#state, tls, handshakeFailed).failed({
-      reason: "timeout",
-      detail: `nothing came within ${ms} ms`,
-      remoteAddress: this.#connection.remoteAddress,
-      serverName: "",
-    });
+    const { remoteAddress } = this.#connection;
+    const { failed } = serverTlsOf(cells, this.#state, tls, handshakeFailed);
+    failed({ reason, detail, remoteAddress, serverName: "" });
     this.cut();
   }
 

@@ -12,6 +12,7 @@ import type { Destination, FoldedRoute } from "./folded-route.ts";
 import { foldTls } from "./listener-tls.ts";
 import type { FoldedRoutes, ListenerSnapshot } from "./listener-state.ts";
 import type { ListenerPlan, RoutePlan } from "./plan.ts";
+import { foldProofs, type ProofPlan } from "./proofs.ts";
 import { foldRetry } from "./retry.ts";
 import { compileRoutes } from "./route/table.ts";
 import { compileSteps } from "./steps/table.ts";
@@ -23,6 +24,8 @@ export interface EnginePlan {
   readonly pools: readonly PoolPlan[];
   /** Tokens that an authority will ask for below /.well-known/acme-challenge/, and what to answer (RFC 8555 §8.3). */
   readonly challenges?: readonly (readonly [token: string, body: string])[];
+  /** What it will ask for by TLS (RFC 8737). */
+  readonly proofs?: readonly ProofPlan[];
 }
 
 /** What a worker runs. */
@@ -36,8 +39,10 @@ export function assemble(plan: EnginePlan, previous: Snapshot | null, context: P
   const pools = buildPools(plan.pools, previous?.pools ?? null, context);
   const listeners = new Map<string, ListenerSnapshot>();
   const challenges = foldChallenges(plan.challenges);
+  const proofs = foldProofs(plan.proofs);
   for (const listener of plan.listeners) {
-    listeners.set(listener.name, { ...foldListener(listener, pools, context.random), challenges });
+    const folded = foldListener(listener, pools, context.random);
+    listeners.set(listener.name, { ...folded, challenges, proofs: folded.tls === null ? null : proofs });
   }
   return { pools, listeners };
 }
@@ -46,7 +51,7 @@ function foldListener(
   plan: ListenerPlan,
   pools: ReadonlyMap<string, Pool>,
   random: Random,
-): Omit<ListenerSnapshot, "challenges"> {
+): Omit<ListenerSnapshot, "challenges" | "proofs"> {
   const trusted = plan.trustedProxies.map((cidr) => parseCidr(cidr)).filter((cidr) => cidr !== null);
   const { headBytes, targetBytes, fieldBytes, fields } = plan.limits;
   return {

@@ -17,6 +17,11 @@ export class HeldBytes {
     return this.#bytes === null || this.from === this.to ? -1 : this.#bytes[this.from]!;
   }
 
+  /** What is held, where it lies: until something is added or taken. */
+  get view(): Uint8Array {
+    return this.#bytes === null ? nothing : this.#bytes.subarray(this.from, this.to);
+  }
+
   get length(): number {
     return this.to - this.from;
   }

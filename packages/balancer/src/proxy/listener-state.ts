@@ -10,6 +10,7 @@ import type { ErrorPages } from "./error-pages.ts";
 import type { FoldedRoute } from "./folded-route.ts";
 import type { ListenerPlan } from "./plan.ts";
 import type { FoldedTls } from "./listener-tls.ts";
+import type { Proofs } from "./proofs.ts";
 import type { RouteTable } from "./route/table.ts";
 
 /** Routes, and the way to find the one for a request. */
@@ -27,6 +28,8 @@ export interface ListenerSnapshot extends FoldedRoutes {
   readonly errorPages: ErrorPages;
   /** Answers for an authority that looks whether a name is ours, by path; null nearly always. */
   readonly challenges: Challenges | null;
+  /** The same for one that looks by TLS; null nearly always, and where none is spoken. */
+  readonly proofs: Proofs | null;
   /** null = plain text. */
   readonly tls: FoldedTls | null;
   /** For requests that come without TLS to a port where TLS comes in; null = such are not told apart. */

@@ -6,13 +6,18 @@ import { configSchema } from "../schema/config.ts";
 
 const reader = { resolve: (_: string, written: string) => written, readFile: () => "" };
 
-/** What is told of ordering certificates: of `acme` at the top, and of the names of a listener on `address`. */
-function told(acme: object | undefined, names: readonly string[] | undefined, address = ":80"): readonly Problem[] {
+/** What is told of ordering certificates: of `acme`, and of the names of a listener `web` beside a plain one on `address`. */
+function told(
+  acme: object | undefined,
+  names: readonly string[] | undefined,
+  address = ":80",
+  web: object = {},
+): readonly Problem[] {
   const routes = [{ pool: "app" }];
   const config = {
     listeners: {
       plain: { address, routes },
-      web: { address: ":443", routes, ...(names !== undefined && { tls: { acme: names } }) },
+      web: { address: ":443", routes, ...(names !== undefined && { tls: { acme: names } }), ...web },
     },
     pools: { app: { endpoints: ["127.0.0.1:3001"] } },
     ...(acme !== undefined && { acme }),
@@ -31,6 +36,7 @@ describe("ordering certificates", () => {
     expect(told(right, ["shop.com", "www.shop.com"])).toEqual([]);
     expect(told({ ...right, challenge: "dns-01", hook }, ["shop.com", "*.shop.com"], ":8080")).toEqual([]);
     expect(told({ ...right, staging: true }, ["shop.com"])).toEqual([]);
+    expect(told({ ...right, challenge: "tls-alpn-01" }, ["shop.com"], ":8080")).toEqual([]);
     expect(told(undefined, undefined)).toEqual([]);
   });
 
@@ -46,6 +52,13 @@ describe("ordering certificates", () => {
       { ...right, staging: true, directory: "https://ca.corp/dir" },
       ["a.com"],
       "error acme.staging",
+    ],
+    ["a hook with tls-alpn-01", { ...right, challenge: "tls-alpn-01", hook }, ["shop.com"], "warning acme.hook"],
+    [
+      "a wildcard by tls-alpn-01",
+      { ...right, challenge: "tls-alpn-01" },
+      ["*.shop.com"],
+      "error listeners.web.tls.acme[0]",
     ],
     ["a wildcard by http-01", right, ["shop.com", "*.shop.com"], "error listeners.web.tls.acme[1]"],
     ["a name that nobody owns", right, ["shop.internal"], "error listeners.web.tls.acme[0]"],
@@ -78,6 +91,19 @@ describe("ordering certificates", () => {
 
   test("http-01 is asked on port 80", () => {
     expect(short(told(right, ["shop.com"], ":8080"))).toEqual(["warning acme.challenge"]);
+  });
+
+  test("a port where HTTP is told apart from TLS is one for http-01, too", () => {
+    expect(short(told(right, ["shop.com"], ":8080", { address: ":80" }))).toEqual(["warning acme.challenge"]);
+    expect(told(right, ["shop.com"], ":8080", { address: ":80", plainHttp: "redirect" })).toEqual([]);
+  });
+
+  test("tls-alpn-01 is asked on port 443, of a listener where TLS ends", () => {
+    const acme = { ...right, challenge: "tls-alpn-01" };
+    expect(short(told(acme, ["shop.com"], ":80", { address: ":8443" }))).toEqual(["warning acme.challenge"]);
+    expect(told(acme, ["shop.com"], ":80", { address: ":8443" })[0]?.message).toBe(
+      "no http listener with tls is on port 443, where tls-alpn-01 is asked",
+    );
   });
 });
 

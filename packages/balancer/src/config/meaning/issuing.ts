@@ -48,11 +48,11 @@ export function checkIssuing({ config, plan }: Meant): Finding[] {
     const hint = "add hook: { command: [/usr/local/bin/dns-record] }";
     findings.push(error(["acme", "challenge"], "dns-01 needs somebody who makes the record", hint));
   }
-  if (acme.challenge === "http-01" && acme.hook !== undefined) {
+  if (acme.challenge !== "dns-01" && acme.hook !== undefined) {
     findings.push(
       warning(
         ["acme", "hook"],
-        "http-01 needs no hook, so this has no effect",
+        `${acme.challenge} needs no hook, so this has no effect`,
         "remove it, or write challenge: dns-01",
       ),
     );
@@ -63,6 +63,16 @@ export function checkIssuing({ config, plan }: Meant): Finding[] {
         ["acme", "challenge"],
         "no http listener without tls is on port 80, where http-01 is asked",
         "add one, or have port 80 forwarded to one: listeners: { plain: { address: :80, routes: [...] } }",
+      ),
+      why: "the authority cannot see that the names are yours, and issues nothing",
+    });
+  }
+  if (acme.challenge === "tls-alpn-01" && !hasTlsPort(plan.listeners)) {
+    findings.push({
+      ...warning(
+        ["acme", "challenge"],
+        "no http listener with tls is on port 443, where tls-alpn-01 is asked",
+        "have port 443 forwarded to one as it is, or write challenge: http-01 or dns-01",
       ),
       why: "the authority cannot see that the names are yours, and issues nothing",
     });
@@ -84,6 +94,10 @@ function hasPlainPort(listeners: Meant["plan"]["listeners"], config: Meant["conf
   );
 }
 
+function hasTlsPort(listeners: Meant["plan"]["listeners"]): boolean {
+  return listeners.some(({ address, protocol, tls }) => address.port === 443 && protocol === "http" && tls !== null);
+}
+
 function checkNames(names: readonly string[], path: Path, challenge: string, isPublic: boolean): Finding[] {
   const findings: Finding[] = [];
   if (new Set(names).size > mostNames) {
@@ -92,7 +106,7 @@ function checkNames(names: readonly string[], path: Path, challenge: string, isP
   }
   for (const [index, name] of names.entries()) {
     const at = [...path, index];
-    if (name.startsWith("*.") && challenge === "http-01") {
+    if (name.startsWith("*.") && challenge !== "dns-01") {
       const hint = "write acme.challenge: dns-01 with a hook, or list the names one by one";
       findings.push(error(at, "a wildcard is issued for dns-01 only (RFC 8555 §8.3)", hint));
     } else if (isPublic && (internal.test(name) || !name.includes("."))) {

@@ -63,10 +63,10 @@ export const acmeSchema = z
       .describe(
         "Folder for certificates, their keys and the account's key; made if it is not there. Several balancers may share it: one of them orders at a time.",
       ),
-    challenge: oneOf(["http-01", "dns-01"])
+    challenge: oneOf(["http-01", "tls-alpn-01", "dns-01"])
       .default("http-01")
       .describe(
-        "How it is proved that the names are yours. `http-01`: every http listener answers below /.well-known/acme-challenge/, and one of them must be reached on port 80. `dns-01`: a record that `hook` makes; needed for wildcards.",
+        "How it is proved that the names are yours. `http-01`: every http listener answers below /.well-known/acme-challenge/, and one of them must be reached on port 80. `tls-alpn-01`: every http listener with TLS answers in the handshake, and one of them must be reached on port 443. `dns-01`: a record that `hook` makes; needed for wildcards.",
       ),
     hook: hookSchema.optional(),
     externalAccount: z

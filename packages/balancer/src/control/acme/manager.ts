@@ -7,12 +7,13 @@ import type { Timers } from "../../net/clock.ts";
 import type { CommandOptions, CommandOutcome } from "../../net/run-command.ts";
 import type { Log } from "../../observe/log.ts";
 import type { CertificatePlan } from "../../pool/plan.ts";
+import type { ProofPlan } from "../../proxy/proofs.ts";
 import { makeLeaf } from "../certificate/make.ts";
 import { FolderLock, lockTouch } from "./lock.ts";
 import type { ObtainOptions, Solver } from "./obtain.ts";
 import { OrderState, type OrderStatus } from "./order-state.ts";
 import { retryTime } from "./schedule.ts";
-import { hookSolver, HttpAnswers, type Publish } from "./solvers.ts";
+import { hookSolver, HttpAnswers, type Publish, TlsProofs } from "./solvers.ts";
 import { AcmeStorage, noTries, type StoredPair } from "./storage.ts";
 
 export interface AcmeNeeds {
@@ -54,6 +55,7 @@ const late = 7 * day;
 export class AcmeManager {
   readonly #needs: AcmeNeeds;
   readonly #answers: HttpAnswers;
+  readonly #proofs: TlsProofs;
   readonly #states = new Map<string, OrderState>();
   readonly #locks = new Map<string, FolderLock>();
   readonly #abort = new AbortController();
@@ -68,6 +70,7 @@ export class AcmeManager {
   constructor(needs: AcmeNeeds) {
     this.#needs = needs;
     this.#answers = new HttpAnswers(needs.publish);
+    this.#proofs = new TlsProofs(needs.publish, () => needs.clock.wall());
   }
 
   get counts(): AcmeCounts {
@@ -77,6 +80,11 @@ export class AcmeManager {
   /** What the workers answer below /.well-known/acme-challenge/ now. */
   get challenges(): readonly (readonly [token: string, body: string])[] {
     return this.#answers.all;
+  }
+
+  /** What the workers show to an authority that looks by TLS. */
+  get proofs(): readonly ProofPlan[] {
+    return this.#proofs.all;
   }
 
   /** What a listener shows for what a plan orders, real or not yet; `prepare` has seen that plan. */
@@ -296,6 +304,7 @@ export class AcmeManager {
   }
 
   #solver(plan: AcmePlan): Solver {
+    if (plan.challenge === "tls-alpn-01") return this.#proofs;
     if (plan.challenge === "http-01" || plan.hook === null) return this.#answers;
     const { runCommand, timers, log } = this.#needs;
     const complain = (problem: string): void => log.event("warn", "acme.record-left", problem);

@@ -1,18 +1,18 @@
 // One certificate from an authority, from the account to the chain: what RFC 8555 §7.4 has in steps, by acme-client.
 import type * as Acme from "acme-client";
 import { readCertificate } from "../../config/certificate/read.ts";
-import type { AcmePlan } from "../../config/acme.ts";
+import type { AcmePlan, ChallengeKind } from "../../config/acme.ts";
 import { loadAcmeClient } from "../certificate/libraries.ts";
 import { CaRequests, type CaReach } from "./ca-requests.ts";
 import type { StoredPair } from "./storage.ts";
 
 /** One thing that the authority will look for. */
 export interface Challenge {
-  readonly kind: "http-01" | "dns-01";
+  readonly kind: ChallengeKind;
   /** The name that is proved, without "*.". */
   readonly name: string;
   readonly token: string;
-  /** What must be found: the body of http-01, the TXT record of dns-01. */
+  /** What must be found: the body of http-01, the TXT record of dns-01; of tls-alpn-01 its hash. */
   readonly answer: string;
 }
 
@@ -127,7 +127,7 @@ async function openAccount(client: Acme.Client, email: string): Promise<void> {
 async function prove(
   client: Acme.Client,
   authorization: Acme.Authorization,
-  kind: Challenge["kind"],
+  kind: ChallengeKind,
   solver: Solver,
   signal: AbortSignal,
 ): Promise<void> {

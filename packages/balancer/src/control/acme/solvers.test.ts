@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
+import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
 import { VirtualTime } from "@plimsoll/testbed/virtual-time";
 import type { CommandOptions, CommandOutcome } from "../../net/run-command.ts";
 import type { Challenge } from "./obtain.ts";
-import { hookSolver, HttpAnswers } from "./solvers.ts";
+import { hookSolver, HttpAnswers, TlsProofs } from "./solvers.ts";
 
 const challenge: Challenge = { kind: "dns-01", name: "shop.example", token: "token", answer: "value" };
 
@@ -19,6 +20,43 @@ describe("HTTP-01", () => {
       'the authority will ask for shop.example: [["token","value"]]',
       "the authority has asked for shop.example: []",
     ]);
+  });
+});
+
+describe("TLS-ALPN-01", () => {
+  const asked: Challenge = { kind: "tls-alpn-01", name: "shop.example", token: "token", answer: "token.thumb" };
+
+  test("what the authority wants to see is there between present and cleanup, and both are published", async () => {
+    const seen: string[] = [];
+    const publish = (why: string) => Promise.resolve((seen.push(`${why}: ${proofs.all.length}`), ""));
+    const proofs = new TlsProofs(publish, () => Date.UTC(2026, 0, 1));
+    await proofs.present(asked);
+    const [proof] = proofs.all;
+    await proofs.cleanup(asked);
+    await proofs.cleanup(asked);
+    expect(seen).toEqual([
+      "the authority will look by TLS for shop.example: 1",
+      "the authority has looked for shop.example: 0",
+    ]);
+    const cert = new X509Certificate(proof?.cert ?? "");
+    expect([proof?.name, cert.subjectAltName, cert.verify(cert.publicKey)]).toEqual([
+      "shop.example",
+      "DNS:shop.example",
+      true,
+    ]);
+    expect(cert.checkPrivateKey(createPrivateKey(proof?.key ?? ""))).toBe(true);
+    // RFC 8737 §3: id-pe-acmeIdentifier, critical, an octet string of 32 bytes in its octet string.
+    const head = "06082b0601050507011f0101ff04220420";
+    expect(cert.raw.toString("hex")).toContain(head + createHash("sha256").update("token.thumb").digest("hex"));
+  });
+
+  test("when the workers do not take it, the authority is not asked to look", async () => {
+    const proofs = new TlsProofs(
+      () => Promise.resolve("worker 1 refused"),
+      () => 0,
+    );
+    const [outcome] = await Promise.allSettled([proofs.present(asked)]);
+    expect(String(outcome.status === "rejected" && outcome.reason)).toContain("worker 1 refused");
   });
 });
 

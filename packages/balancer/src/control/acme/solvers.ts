@@ -1,7 +1,9 @@
-// How challenges become findable: by our own workers, or by a program that makes DNS records.
+// How challenges become findable: by our own workers in two ways, or by a program that makes DNS records.
 import type { AcmePlan } from "../../config/acme.ts";
 import type { CommandOptions, CommandOutcome } from "../../net/run-command.ts";
 import type { Timers } from "../../net/clock.ts";
+import type { ProofPlan } from "../../proxy/proofs.ts";
+import { makeProof } from "../certificate/make.ts";
 import type { Challenge, Solver } from "./obtain.ts";
 
 /** Has what runs composed and applied anew; resolves, when every worker has it, with "" or with why not. */
@@ -32,6 +34,39 @@ export class HttpAnswers implements Solver {
     await this.#publish(`the authority has asked for ${name}`);
   }
 }
+
+/** TLS-ALPN-01: certificates that are shown to who offers acme-tls/1, and travel by the same path. */
+export class TlsProofs implements Solver {
+  readonly #proofs = new Map<string, ProofPlan>();
+  readonly #publish: Publish;
+  readonly #wall: () => number;
+
+  constructor(publish: Publish, wall: () => number) {
+    this.#publish = publish;
+    this.#wall = wall;
+  }
+
+  /** All that are open now. */
+  get all(): readonly ProofPlan[] {
+    return [...this.#proofs.values()];
+  }
+
+  async present({ name, answer }: Challenge): Promise<void> {
+    const now = this.#wall();
+    // Authorities do not look at its dates; they are wide for one that does.
+    const made = await makeProof(name, answer, { notBefore: now - day, notAfter: now + day });
+    this.#proofs.set(name, { name, ...made });
+    const problem = await this.#publish(`the authority will look by TLS for ${name}`);
+    if (problem !== "") throw new Error(`what the authority looks for cannot be given to the workers: ${problem}`);
+  }
+
+  async cleanup({ name }: Challenge): Promise<void> {
+    if (!this.#proofs.delete(name)) return;
+    await this.#publish(`the authority has looked for ${name}`);
+  }
+}
+
+const day = 24 * 60 * 60 * 1000;
 
 export interface HookNeeds {
   readonly hook: NonNullable<AcmePlan["hook"]>;

@@ -1,7 +1,7 @@
 // certificate/: certificates that this program makes by itself: for development, and to stand in until a real one is there.
 // It must not know files, listeners or authorities on the network.
 import type { webcrypto } from "node:crypto";
-import { AsnConvert } from "@peculiar/asn1-schema";
+import { AsnConvert, OctetString } from "@peculiar/asn1-schema";
 import { GeneralName, GeneralSubtree, GeneralSubtrees, NameConstraints } from "@peculiar/asn1-x509";
 import type { X509Certificate } from "@peculiar/x509";
 import { loadX509, type X509 } from "./libraries.ts";
@@ -22,6 +22,7 @@ export interface Dates {
 const algorithm = { name: "ECDSA", namedCurve: "P-256" } as const;
 const signing = { name: "ECDSA", hash: "SHA-256" } as const;
 const nameConstraints = "2.5.29.30";
+const acmeIdentifier = "1.3.6.1.5.5.7.1.31";
 
 /**
  * An authority that signs itself, and may only issue certificates that issue nothing, for `permitted` names and those below
@@ -47,8 +48,29 @@ export async function makeAuthority(commonName: string, dates: Dates, permitted:
   return asPair(x509, certificate, keys);
 }
 
+/** One more thing that a certificate says, and that nobody may overlook. */
+interface Extra {
+  readonly oid: string;
+  readonly value: ArrayBuffer;
+}
+
+/**
+ * The certificate that an authority wants to see for a name that it asks about by TLS-ALPN-01: signed by itself, for that name
+ * alone, with the hash of what proves who asked (RFC 8737 §3).
+ */
+export async function makeProof(name: string, keyAuthorization: string, dates: Dates): Promise<MadePair> {
+  const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(keyAuthorization));
+  const extra = { oid: acmeIdentifier, value: AsnConvert.serialize(new OctetString(hash)) };
+  return makeLeaf([name], dates, undefined, [extra]);
+}
+
 /** A listener's certificate for DNS names and IP addresses, signed by `issuer` or by itself. */
-export async function makeLeaf(names: readonly string[], dates: Dates, issuer?: MadePair): Promise<MadePair> {
+export async function makeLeaf(
+  names: readonly string[],
+  dates: Dates,
+  issuer?: MadePair,
+  extras: readonly Extra[] = [],
+): Promise<MadePair> {
   const x509 = await loadX509();
   const keys = await newKeys();
   const subject = new x509.Name([{ CN: [(names[0] ?? "").slice(0, 64)] }]);
@@ -67,6 +89,7 @@ export async function makeLeaf(names: readonly string[], dates: Dates, issuer?: 
       new x509.SubjectAlternativeNameExtension(names.map(alternative)),
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
       ...(above === null ? [] : [await x509.AuthorityKeyIdentifierExtension.create(above)]),
+      ...extras.map(({ oid, value }) => new x509.Extension(oid, true, value)),
     ],
   });
   return asPair(x509, certificate, keys);

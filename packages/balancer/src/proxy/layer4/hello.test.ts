@@ -1,27 +1,8 @@
 import { describe, expect, test } from "bun:test";
+import { clientHello } from "../fixtures/client-hello.ts";
 import { listenerPlan, poolPlan, routePlan } from "../fixtures/plans.ts";
 import { Stage } from "../fixtures/stage.ts";
 import type { HostMatch, ListenerPlan, RoutePlan } from "../plan.ts";
-
-const u16 = (n: number): number[] => [n >> 8, n & 255];
-const sized = (bytes: readonly number[]): number[] => [...u16(bytes.length), ...bytes];
-const ascii = (text: string): number[] => [...Buffer.from(text, "latin1")];
-
-/** A ClientHello of TLS 1.2 form, in records of at most `most` bytes. */
-function clientHello(name: string, protocols: readonly string[] = [], most = 16_384): Buffer {
-  const extensions: number[] = [];
-  if (name !== "") extensions.push(0, 0, ...sized(sized([0, ...sized(ascii(name))])));
-  if (protocols.length > 0) {
-    const list = protocols.flatMap((one) => [one.length, ...ascii(one)]);
-    extensions.push(0, 16, ...sized(sized(list)));
-  }
-  const random = Array.from({ length: 32 }, (_, i) => i);
-  const body = [3, 3, ...random, 0, ...sized([0x13, 0x01]), 1, 0, ...sized(extensions)];
-  const message = [1, 0, ...u16(body.length), ...body];
-  const records: number[] = [];
-  for (let at = 0; at < message.length; at += most) records.push(22, 3, 1, ...sized(message.slice(at, at + most)));
-  return Buffer.from(records);
-}
 
 const exact = (host: string): HostMatch => ({ kind: "exact", host });
 
