@@ -100,7 +100,9 @@ export async function chopping(port: number, first: readonly string[], size: num
       for (let at = 0; at < bytes.length; at += size) pieces.push(bytes.subarray(at, at + size));
       if (!busy) say();
     });
-    onward.pipe(client);
+    // Not by `pipe`: it looks at the process's own output, which opens two descriptors of it.
+    onward.on("data", (bytes: Buffer) => void client.write(bytes));
+    onward.on("end", () => void client.end());
     for (const [one, other] of [
       [client, onward],
       [onward, client],
