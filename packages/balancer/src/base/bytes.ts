@@ -62,7 +62,7 @@ export const worthFreeing = 8 * 1024;
  * Frees the memory of `bytes` at once, all of its buffer: the array is empty afterwards, for everybody who still has it. Left
  * to the garbage collector a stream of large pieces goes round in as much memory as it may leave behind, cold and often
  * fresh from the kernel; like this the next piece lies where the last one did. Measured with the piece filled and read:
- * 16 KiB 1.2 and 0.7 us, 64 KiB 4.2 and 2.4 us, 512 KiB 34 and 17 us; through the balancer 12 page faults for a megabyte and 0.3.
+ * 16 KiB 1.2 and 0.7 us, 64 KiB 4.2 and 2.4 us, 512 KiB 34 and 17 us (docs/decisions/07-large-pieces-are-freed.md).
  */
 export function free(bytes: Uint8Array): void {
   (bytes.buffer as ArrayBuffer).transfer(0);
