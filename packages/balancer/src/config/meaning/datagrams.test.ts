@@ -45,16 +45,6 @@ test("who gets datagrams is not found ready by TCP unless somebody says so", () 
   expect(said("address: 127.0.0.1:53\n    protocol: tcp", "")).toEqual([]);
 });
 
-test("there is no header in front of a datagram", () => {
-  const trusted = "trustedProxies: 10.0.0.0/8\n    proxyProtocol: require";
-  expect(said(`address: 127.0.0.1:53\n    protocol: udp\n    ${trusted}`)).toContain(
-    "error listeners.dns.proxyProtocol",
-  );
-  expect(said("address: 127.0.0.1:53\n    protocol: udp", "readiness: off\n    proxyProtocol: v2")).toContain(
-    "error pools.app.proxyProtocol",
-  );
-});
-
 test("the same port may be one of TCP and one of UDP", () => {
   const both =
     "address: 127.0.0.1:53\n    protocol: udp\n    routes: [{ pool: app }]\n  tcp:\n    address: 127.0.0.1:53";

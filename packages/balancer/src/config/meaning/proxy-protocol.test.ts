@@ -48,3 +48,11 @@ test("what it costs to speak for clients is told, to those who pay it", () => {
   expect(said("", "proxyProtocol: v2", "pool: other")).toEqual([]);
   expect(said("", "proxyProtocol: v3")).toEqual(["error pools.app.proxyProtocol"]);
 });
+
+test("datagrams: version 2 to endpoints, and from nobody", () => {
+  expect(said("protocol: udp", "proxyProtocol: v2")).toEqual([]);
+  expect(said("protocol: udp", "proxyProtocol: v1")).toEqual(["error pools.app.proxyProtocol"]);
+  expect(said("protocol: udp\n    proxyProtocol: require\n    trustedProxies: 10.0.0.0/8")).toEqual([
+    "error listeners.web.proxyProtocol",
+  ]);
+});

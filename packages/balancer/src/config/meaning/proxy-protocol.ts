@@ -8,7 +8,9 @@ export function checkProxyProtocol({ config, plan }: Meant): Finding[] {
     if (proxyProtocol === "off") continue;
     const path = ["listeners", name, "proxyProtocol"];
     if (protocol === "udp") {
-      findings.push(error(path, "datagrams have no header in front of them", "write proxyProtocol: off"));
+      const message =
+        "senders of datagrams can be forged, so whoever wants could name any client: no header is read from them";
+      findings.push(error(path, message, "write proxyProtocol: off"));
       continue;
     }
     if (trustedProxies.length > 0) continue;
@@ -23,8 +25,8 @@ export function checkProxyProtocol({ config, plan }: Meant): Finding[] {
     if (pool.proxyProtocol === "off") continue;
     const path = ["pools", name, "proxyProtocol"];
     const users = plan.listeners.filter((listener) => listener.routes.some((route) => leadsTo(route.action, name)));
-    if (users.some(({ protocol }) => protocol === "udp")) {
-      findings.push(error(path, "datagrams have no header in front of them", "write proxyProtocol: off"));
+    if (pool.proxyProtocol === "v1" && users.some(({ protocol }) => protocol === "udp")) {
+      findings.push(error(path, "version 1 is a line for streams, and says nothing of datagrams", "write v2, or off"));
     }
     if (!users.some(({ protocol }) => protocol === "http")) continue;
     const message = "each client gets connections of its own to the endpoints, and none is shared with another client";

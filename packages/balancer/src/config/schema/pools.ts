@@ -86,7 +86,7 @@ export const poolSchema = z
     proxyProtocol: oneOf(["off", "v1", "v2"])
       .default("off")
       .describe(
-        "PROXY protocol header that is sent first on every connection to an endpoint, and says who the client is; those of probes say that nobody is. An endpoint that does not expect it takes it for nonsense. v2 carries more: a unique id, and what is known of the client's TLS. With tls it goes first, in plain text. Connections are then not shared by clients.",
+        "PROXY protocol header that is sent first on every connection to an endpoint, and says who the client is; those of probes say that nobody is. An endpoint that does not expect it takes it for nonsense. v2 carries more: a unique id, and what is known of the client's TLS. With tls it goes first, in plain text. With datagrams it stands in front of each, in v2 only. Connections are then not shared by clients.",
       ),
     endpoints: z
       .array(endpointSchema)

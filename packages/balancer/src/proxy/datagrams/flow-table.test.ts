@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { parseProxyHeader, ProxyHeader } from "@plimsoll/wire/proxy-protocol";
 import { EndpointState, StateCell } from "../../observe/table.ts";
 import type { PoolPlan } from "../../pool/plan.ts";
 import { listenerPlan, poolPlan, routePlan } from "../fixtures/plans.ts";
@@ -385,4 +386,52 @@ test("whatever happens in whatever order, answers reach who asked, and nothing i
     }),
     { numRuns: 200 },
   );
+});
+
+describe("a PROXY header", () => {
+  /** The header that a datagram begins with, and what stands behind it. */
+  function headed(text: string | undefined) {
+    const bytes = Buffer.from(text ?? "", "latin1");
+    const header = new ProxyHeader();
+    const end = parseProxyHeader(bytes, 0, bytes.length, header);
+    const { datagram, source, sourcePort, destination, destinationPort } = header;
+    const rest = bytes.subarray(Math.max(0, end)).toString("latin1");
+    return [datagram, source, sourcePort, destination, destinationPort, rest];
+  }
+
+  test("stands in front of each datagram to the endpoint, and of none to the client", () => {
+    const address = { host: "192.0.2.53", port: 53 };
+    const stage = staged(1, { amplification: 2 }, { proxyProtocol: "v2" }, { address });
+    const { datagrams } = stage;
+    datagrams.send("one", "198.51.100.1", 4711);
+    datagrams.send("", "198.51.100.1", 4711);
+    datagrams.send("three", "2001:db8::1", 4712);
+    const received = datagrams.ends.map((end) => end.received.map(headed));
+    expect(received[0]).toEqual([
+      [true, "198.51.100.1", 4711, "192.0.2.53", 53, "one"],
+      [true, "198.51.100.1", 4711, "192.0.2.53", 53, ""],
+    ]);
+    expect(received[1]).toEqual([[true, "2001:db8::1", 4712, "192.0.2.53", 53, "three"]]);
+    const [first, second] = datagrams.ends;
+    expect(stage.endpointCell("bytesUp")).toBe(
+      [...first!.received, ...second!.received].reduce((sum, text) => sum + text.length, 0),
+    );
+    first!.answer("uno");
+    // How much may come back goes by what the client sent, not by what we put in front.
+    first!.answer("four");
+    expect(datagrams.news()).toEqual(["198.51.100.1 4711 uno"]);
+    expect(stage.listenerCell("bytesIn")).toBe(8);
+  });
+
+  test("of a door for all addresses names the client's family and nobody", () => {
+    for (const host of ["0.0.0.0", "::"]) {
+      const stage = staged(1, {}, { proxyProtocol: "v2" }, { address: { host, port: 53 } });
+      stage.datagrams.send("a", "198.51.100.1", 1);
+      stage.datagrams.send("b", "2001:db8::1", 2);
+      expect(stage.datagrams.ends.map(({ received }) => headed(received[0]))).toEqual([
+        [true, "198.51.100.1", 1, "0.0.0.0", 53, "a"],
+        [true, "2001:db8::1", 2, "::", 53, "b"],
+      ]);
+    }
+  });
 });

@@ -1,5 +1,6 @@
 // The flows of one listener: whose datagrams go where, as long as that is known. Bounded: beyond the limit the flow that was
 // silent longest makes room, and what finds no endpoint is dropped, as the network does.
+import { writeProxyHeader } from "@plimsoll/wire/proxy-protocol";
 import type { FaultCode } from "../../base/fault.ts";
 import type { DatagramDoor, DatagramTransport, Sender } from "../../net/datagrams.ts";
 import type { Address, Listener } from "../../net/transport.ts";
@@ -149,7 +150,18 @@ export class FlowTable implements Listener, FlowHome {
     const endpoint = pickFor(pool, wall);
     if (endpoint === null) return this.#refuse(pool.refusal === "unusable" ? "pool-unusable" : "pool-queue-full");
     this.#makeRoom(current.plan.udp.maxFlows);
-    return this.#add({ key, from: address, client, route, destination }, endpoint);
+    const preface = pool.plan.proxyProtocol === "off" ? null : this.#prefaceFor(client);
+    return this.#add({ key, from: address, client, route, destination, preface }, endpoint);
+  }
+
+  /** The header for each datagram of a flow: any may be lost or overtaken, so none can speak for the others. */
+  #prefaceFor({ address, port }: Sender): Uint8Array {
+    const { host } = this.#state.current.plan.address;
+    const anywhere = host === "0.0.0.0" || host === "::";
+    // Of a door for all addresses it is not known which one was asked; the family is the client's.
+    const destination = anywhere ? (address.includes(":") ? "::" : "0.0.0.0") : host;
+    const addresses = { source: address, sourcePort: port, destination, destinationPort: this.port };
+    return writeProxyHeader(addresses, { datagram: true });
   }
 
   #add(who: FlowFacts, endpoint: Endpoint): Flow | null {

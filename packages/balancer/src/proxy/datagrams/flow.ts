@@ -26,7 +26,12 @@ export interface FlowFacts {
   readonly client: Sender;
   readonly route: FoldedRoute;
   readonly destination: Destination;
+  /** What stands in front of each datagram to the endpoint; null = nothing. */
+  readonly preface: Uint8Array | null;
 }
+
+/** A preface and the longest datagram there is. */
+const prefaced = new Uint8Array(256 + 65_535);
 
 export class Flow implements DatagramHandler, ListedSession, Occupant {
   // ListedSession
@@ -62,6 +67,7 @@ export class Flow implements DatagramHandler, ListedSession, Occupant {
   readonly #context: EngineContext;
   readonly #state: ListenerState;
   readonly #home: FlowHome;
+  readonly #preface: Uint8Array | null;
   readonly #timer: Timer;
   #upstream: DatagramConnection | null = null;
   /** Ends with its next answer. */
@@ -77,6 +83,7 @@ export class Flow implements DatagramHandler, ListedSession, Occupant {
     this.client = who.client;
     this.route = who.route;
     this.destination = who.destination;
+    this.#preface = who.preface;
     this.endpoint = endpoint;
     this.since = context.clock.now();
     this.#timer = new Timer(() => this.end("", "idle"));
@@ -111,8 +118,10 @@ export class Flow implements DatagramHandler, ListedSession, Occupant {
     this.#arm();
     this.bytesIn += bytes.length;
     this.asked++;
-    if (this.#upstream?.send(bytes) !== true) return false;
-    this.endpoint.count(EndpointCell.bytesUp, bytes.length);
+    const preface = this.#preface;
+    const whole = preface === null ? bytes : behind(preface, bytes);
+    if (this.#upstream?.send(whole) !== true) return false;
+    this.endpoint.count(EndpointCell.bytesUp, whole.length);
     return true;
   }
 
@@ -186,4 +195,11 @@ export class Flow implements DatagramHandler, ListedSession, Occupant {
   #arm(): void {
     this.#context.wheel.arm(this.#timer, this.#state.current.plan.udp.idle);
   }
+}
+
+/** Both as one datagram; borrowed until the next. What is longer than a datagram can be is refused by the system. */
+function behind(preface: Uint8Array, bytes: Uint8Array): Uint8Array {
+  prefaced.set(preface);
+  prefaced.set(bytes, preface.length);
+  return prefaced.subarray(0, preface.length + bytes.length);
 }
