@@ -92,11 +92,12 @@ export function configFor(port: number, origins: readonly number[], extra: Recor
 }
 
 /** The `turn`-th configuration of many reloads: each has a route of its own, and every second an endpoint less. */
-export function configOfTurn(turn: number, origins: readonly number[]): object {
+export function configOfTurn(turn: number, origins: readonly number[], listener: object = {}): object {
   return configFor(0, turn % 2 === 0 ? origins : origins.slice(0, -1), {
     listeners: {
       web: {
         address: "127.0.0.1:0",
+        ...listener,
         routes: [{ pool: "app" }, { match: { path: `/reload-${turn}` }, redirect: { to: "/there", status: 302 } }],
       },
     },
