@@ -114,7 +114,7 @@ test("the access log can change its place and format, and a place that cannot be
   await ask();
   const refused = await reload(config(join(base, "missing", "b.log"), "json"));
   expect(refused.status).toBe(422);
-  expect(refused.text).toContain("cannot open the access log");
+  expect(refused.text).toContain("cannot be opened: there is no folder");
   await ask();
   expect((await reload(config(join(base, "b.log"), "{method} {target} {status}"))).status).toBe(200);
   await ask();
