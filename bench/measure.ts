@@ -8,6 +8,7 @@ import { runLoad } from "./load.ts";
 import { endpoints } from "./origin.ts";
 import { certificateFiles, type Rival, type RunningRival, type Setting } from "./rivals/rival.ts";
 import type { Load, Scale, Scenario } from "./scenarios/scenario.ts";
+import { mustBeFree } from "./turn.ts";
 import { cpuMicroseconds, residentMemory } from "./usage.ts";
 import { type Seen, wrk, writeScript } from "./wrk.ts";
 
@@ -41,6 +42,7 @@ export async function startRival(
   scale: Scale,
   ports: Pick<Setting, "port" | "adminPort" | "folder">,
 ): Promise<RunningRival> {
+  await mustBeFree([ports.port, ports.adminPort]);
   const setting: Setting = {
     ...ports,
     endpoints: endpoints(scenario.endpoints(scale)),

@@ -4,6 +4,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { type Program, startProgram } from "@plimsoll/testbed/processes";
 import { cores, pinned } from "./cores.ts";
+import { mustBeFree } from "./turn.ts";
 
 /** Ports below the range that the kernel gives to outgoing connections, so that a thousand in a row are free. */
 export const firstPort = 21_000;
@@ -23,6 +24,7 @@ export async function startOrigin(
   proxyProtocol = false,
   sendBuffer = "",
 ): Promise<Program> {
+  await mustBeFree([firstPort, firstPort + ports - 1]);
   const files = join(folder, "origin-files");
   mkdirSync(files, { recursive: true });
   await Bun.write(join(files, "16k"), "x".repeat(16_384));

@@ -16,13 +16,26 @@ export async function takeTurn(waiting: () => void): Promise<() => Promise<void>
   }
 }
 
-function hold(): Promise<Server | undefined> {
+/**
+ * Throws if something listens at one of `ports` on loopback: it would be measured for what was meant to be, as a
+ * balancer left behind by an earlier run once was, at 0.0 us a request.
+ */
+export async function mustBeFree(ports: readonly number[]): Promise<void> {
+  for (const port of ports) {
+    const server = await hold(port);
+    if (!server)
+      throw new Error(`something else listens at 127.0.0.1:${port}, which is for this measurement: stop it first`);
+    await new Promise<void>((resolve) => server.close(() => resolve()));
+  }
+}
+
+function hold(port = turnPort): Promise<Server | undefined> {
   return new Promise((resolve, reject) => {
     const server = createServer((socket) => socket.destroy());
     server.once("error", (error: Error & { code?: string }) => {
       if (error.code === "EADDRINUSE") resolve(undefined);
       else reject(error);
     });
-    server.listen(turnPort, "127.0.0.1", () => resolve(server));
+    server.listen(port, "127.0.0.1", () => resolve(server));
   });
 }
