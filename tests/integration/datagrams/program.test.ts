@@ -2,6 +2,7 @@
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
+import { parseProxyHeader, ProxyHeader } from "@plimsoll/wire/proxy-protocol";
 import { cleanUp, isAlive, later, run, type Running, until } from "../control/running.ts";
 
 setDefaultTimeout(60_000);
@@ -160,4 +161,37 @@ test("stopping answers what was asked, and ends", async () => {
   server.send("x:slow", asked[0]!.port, asked[0]!.address);
   await until("the answer", () => asking.heard.includes("x:slow"));
   expect(await running.process.exited).toBe(0);
+});
+
+test("with proxyProtocol: v2 each datagram names its client, up to the longest that fits", async () => {
+  const server = await socket();
+  const got: { readonly header: ProxyHeader; readonly length: number }[] = [];
+  server.on("message", (bytes, { port, address }) => {
+    const header = new ProxyHeader();
+    const end = parseProxyHeader(bytes, 0, bytes.length, header);
+    got.push({ header, length: bytes.length - end });
+    server.send(`heard:${bytes.subarray(end, end + 10).toString()}`, port, address);
+  });
+  const program = await run({
+    listeners: { dns: { address: "127.0.0.1:0", protocol: "udp", routes: [{ pool: "app" }] } },
+    pools: { app: { endpoints: [`127.0.0.1:${server.address().port}`], readiness: "off", proxyProtocol: "v2" } },
+    admin: { address: "127.0.0.1:0" },
+    log: { access: "none" },
+    workers: 1,
+  });
+  const port = await program.port("dns");
+  const made = await socket();
+  const asking = new Client(made);
+  expect(await asking.ask("one", port)).toBe("heard");
+  expect(await asking.ask("two", port)).toBe("heard");
+  // 65,507 bytes are all that UDP has over IPv4; 28 of them are the header.
+  asking.send("x".repeat(65_507), port);
+  expect(await asking.ask("y".repeat(10), port)).toBe("heard");
+  asking.send("z".repeat(65_479), port);
+  await until("the longest that fits is through", () => got.some(({ length }) => length === 65_479));
+  expect(got.some(({ length }) => length === 65_507)).toBe(false);
+  const facts = { version: 2, datagram: true, source: "127.0.0.1", sourcePort: made.address().port };
+  for (const { header } of got) {
+    expect(header).toMatchObject({ ...facts, destination: "127.0.0.1", destinationPort: port });
+  }
 });
