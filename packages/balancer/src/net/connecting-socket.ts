@@ -2,7 +2,7 @@
 
 import type { Address } from "./transport.ts";
 import { closeFd, errno, errnoName, libc, linux } from "./libc.ts";
-import { encodeAddress, type KernelAddress } from "./socket-address.ts";
+import { encodeAddress, isOwnAddress, type KernelAddress } from "./socket-address.ts";
 
 /** Why a connect failed at once. */
 export interface ConnectFailure {
@@ -38,10 +38,13 @@ export function startConnect(address: Address): number | ConnectFailure {
   if (typeof encoded === "string") return { refused: false, cause: encoded };
   const fd = libc.socket(encoded.family, linux.SOCK_STREAM | linux.SOCK_NONBLOCK | linux.SOCK_CLOEXEC, 0);
   if (fd < 0) return { refused: false, cause: errnoName(errno()) };
-  if (libc.connect(fd, encoded.bytes, encoded.bytes.length) === 0) return fd;
-  const number = errno();
-  // 0: something between the two calls overwrote it; the socket's own events will tell.
-  if (number === linux.EINPROGRESS || number === linux.EINTR || number === 0) return fd;
+  const number = libc.connect(fd, encoded.bytes, encoded.bytes.length) === 0 ? 0 : errno();
+  // 0 also when something between the two calls overwrote it; the socket's own events will tell.
+  if (number === linux.EINPROGRESS || number === linux.EINTR || number === 0) {
+    if (encoded.family === linux.AF_UNIX || !isOwnAddress(fd, encoded)) return fd;
+    closeFd(fd);
+    return { refused: true, cause: "ECONNREFUSED: nobody listens there, and the kernel connected us to ourselves" };
+  }
   closeFd(fd);
   // ENOENT: no such Unix socket. EAGAIN: its queue is full, which for a Unix socket is a refusal.
   const refused = number === linux.ECONNREFUSED || number === linux.ENOENT || number === linux.EAGAIN;

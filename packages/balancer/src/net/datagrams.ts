@@ -4,7 +4,7 @@
 import type { DescriptorAccount } from "./descriptor-gate.ts";
 import { closeFd, duplicate, errno, errnoName, libc, linux, systemError } from "./libc.ts";
 import { listeningPort, openDatagramSocket } from "./listening-socket.ts";
-import { addressText, encodeAddress, type KernelAddress, plainAddress } from "./socket-address.ts";
+import { addressText, encodeAddress, isOwnAddress, type KernelAddress, plainAddress } from "./socket-address.ts";
 import type { Address } from "./transport.ts";
 
 /** Somebody who sent a datagram to a bound socket, ready to be answered. */
@@ -120,12 +120,8 @@ export function createDatagramTransport(
     connect(address, handler) {
       const encoded = encodeAddress(address);
       if (typeof encoded === "string" || descriptors?.isFull === true) return null;
-      const fd = libc.socket(encoded.family, linux.SOCK_DGRAM | linux.SOCK_NONBLOCK | linux.SOCK_CLOEXEC, 0);
+      const fd = connected(encoded);
       if (fd < 0) return null;
-      if (libc.connect(fd, encoded.bytes, encoded.bytes.length) < 0) {
-        closeFd(fd);
-        return null;
-      }
       let over = false;
       descriptors?.taken(false);
       const end = (): void => {
@@ -177,6 +173,21 @@ export function createDatagramTransport(
       return { address: plainAddress(address), port, encoded: encoded as KernelAddress };
     },
   };
+}
+
+/**
+ * A socket that is connected to an endpoint, or -1. Where nobody listens at an endpoint of this machine the kernel may give its port
+ * to our own side, and a client would get its questions back: another socket has another port.
+ */
+function connected(to: KernelAddress, tries = 3): number {
+  const fd = libc.socket(to.family, linux.SOCK_DGRAM | linux.SOCK_NONBLOCK | linux.SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  const made = libc.connect(fd, to.bytes, to.bytes.length) === 0;
+  if (made && !isOwnAddress(fd, to)) return fd;
+  // Closed only afterwards: until then its port is given to nobody else.
+  const other = made && tries > 1 ? connected(to, tries - 1) : -1;
+  closeFd(fd);
+  return other;
 }
 
 class BoundDoor implements DatagramDoor {

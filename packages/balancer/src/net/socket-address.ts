@@ -1,5 +1,6 @@
 // An `Address` as the kernel wants it (struct sockaddr) and back.
 
+import { readFileSync } from "node:fs";
 import type { Address } from "./transport.ts";
 import { cString, libc, linux } from "./libc.ts";
 
@@ -55,6 +56,39 @@ export function hostOf(bytes: Uint8Array): string {
   // A URL's host is written as RFC 5952 asks.
   return new URL(`http://[${words.map((word) => word.toString(16)).join(":")}]`).hostname.slice(1, -1);
 }
+
+/**
+ * Whether the kernel has just connected `fd` to itself: nobody listens at `target`, which is on this machine, and its port was the
+ * one that was chosen for our own side. TCP takes that for two sides that connect at the same time, UDP for a peer like any other,
+ * and whoever writes is answered by itself. Costs a system call only for ports that the kernel gives away.
+ */
+export function isOwnAddress(fd: number, target: KernelAddress): boolean {
+  const port = portOf(target.bytes);
+  if (port < givenAway.lowest || port > givenAway.highest) return false;
+  const own = ownAddress.subarray(0, target.bytes.length);
+  ownLength[0] = own.length;
+  if (libc.getsockname(fd, own, ownLength) < 0) return false;
+  const [from, to] = target.family === linux.AF_INET ? ipv4Host : ipv6Host;
+  return portOf(own) === port && own.subarray(from, to).equals(target.bytes.subarray(from, to));
+}
+
+const ownAddress = Buffer.alloc(28);
+const ownLength = new Uint32Array(1);
+const ipv4Host = [4, 8] as const;
+const ipv6Host = [8, 24] as const;
+
+/** Ports for our own side of connections. Without /proc: any. */
+const givenAway = ((): { readonly lowest: number; readonly highest: number } => {
+  try {
+    const [lowest = 0, highest = 65535] = readFileSync("/proc/sys/net/ipv4/ip_local_port_range", "utf8")
+      .trim()
+      .split(/\s+/)
+      .map(Number);
+    return { lowest, highest };
+  } catch {
+    return { lowest: 0, highest: 65535 };
+  }
+})();
 
 /** How people write it: 127.0.0.1:80, [::1]:80, or the path. */
 export function addressText(address: Address): string {
