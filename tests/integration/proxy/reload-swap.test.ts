@@ -208,6 +208,8 @@ describe("a listener that leaves", () => {
   test("accepts no more, lets what is under way finish and says so, closes what is idle", async () => {
     await withEngine({ app: slow(150, "late") }, undefined, async (under) => {
       const idle = await under.connect();
+      await idle.send(get());
+      await idle.readAnswer();
       const busy = await under.connect();
       await busy.send(get());
       await eventually("it is under way", () => under.engine.busy === 1);
@@ -228,6 +230,8 @@ describe("stop", () => {
   test("lets what is under way finish within the window, and resolves then, not later", async () => {
     await withEngine({ app: slow(150, "late") }, undefined, async (under) => {
       const idle = await under.connect();
+      await idle.send(get());
+      await idle.readAnswer();
       const clients = await Promise.all(Array.from({ length: 10 }, () => under.connect()));
       for (const client of clients) await client.send(get());
       await eventually("they are under way", () => under.engine.busy === 10);
