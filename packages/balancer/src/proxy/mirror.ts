@@ -48,8 +48,9 @@ export class Mirror implements AnswerSink {
   ) {
     this.#endpoint = endpoint;
     this.#method = method;
-    this.#kept = head.bytes.slice(0, head.length);
-    this.#keptTo = head.length;
+    // Its own: the exchange's goes to the next request as soon as this one is answered. `slice` of a Buffer would not copy.
+    this.#kept = Buffer.allocUnsafeSlow(head.length);
+    this.#keptTo = copyBytes(this.#kept, 0, head.bytes, 0, head.length);
     endpoint.begin();
     endpoint.count(EndpointCell.requests);
     this.#upstream = takeUpstream(context, destination, endpoint, this, "yes", preface);
