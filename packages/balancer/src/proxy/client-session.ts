@@ -304,7 +304,7 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
         at = next;
       } else if (this.#phase === Phase.body) {
         if (!this.exchange.wantsBody) break;
-        this.#arm(this.#state.current.plan.timeouts.body);
+        this.#awaitBody();
         const before = at;
         at = this.#body.read(bytes, at, to, this.exchange);
         this.#pace(at - before);
@@ -327,7 +327,8 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
 
   /** A client that sends a byte now and then would never be idle, and hold a place at an endpoint for ever. */
   #pace(bytes: number): void {
-    if (this.#phase !== Phase.body || this.#body.done) return;
+    // What was held came earlier, and nothing comes before it is used up.
+    if (this.#phase !== Phase.body || this.#body.done || this.#paused) return;
     const { limits, timeouts } = this.#state.current.plan;
     const rate = limits.minBodyRate;
     // A silence that is allowed must not count as slowness.
@@ -392,7 +393,7 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
       this.#context.wheel.disarm(this.#timer);
     } else {
       this.#phase = Phase.body;
-      this.#arm(plan.timeouts.body);
+      this.#awaitBody();
     }
     this.exchange.begin(bytes, head);
     this.#body.limit(this.exchange.route?.maxBodyBytes ?? 0);
@@ -542,6 +543,12 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
     if (this.#phase !== Phase.body) this.#arm(this.#state.current.plan.timeouts.body);
   }
 
+  /** Puts the client on the clock for its body; not while it is not read, because its endpoint does not take what it sent. */
+  #awaitBody(): void {
+    if (this.#paused) this.#context.wheel.disarm(this.#timer);
+    else this.#arm(this.#state.current.plan.timeouts.body);
+  }
+
   #arm(ms: number): void {
     this.#context.wheel.arm(this.#timer, ms);
   }
@@ -560,7 +567,10 @@ export class ClientSession implements ConnectionHandler, ClientSide, ListedSessi
   #resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    if (this.#phase === Phase.body) this.#arm(this.#state.current.plan.timeouts.body);
+    if (this.#phase === Phase.body) {
+      this.#awaitBody();
+      this.#pace(0);
+    }
     this.#connection.resume();
   }
 }

@@ -153,6 +153,29 @@ describe("the client", () => {
     expect(client.over).toBeFalse();
   });
 
+  test("is not read because its endpoint takes nothing, and what was held for it has just gone there: it is not blamed", () => {
+    const stage = stageWith();
+    const client = stage.asking(post);
+    const origin = stage.origin();
+    origin.room = 1_000;
+    client.send("x".repeat(50_000));
+    client.send("x".repeat(40_000));
+    expect(client.flowing).toBeFalse();
+    // What waits for the endpoint goes out, and what is held here takes its place.
+    origin.take(60_000);
+    expect(client.flowing).toBeFalse();
+    for (let i = 0; i < 40; i++) {
+      stage.advance(poolTimes.idle - 500);
+      // The endpoint is slow, and never silent for as long as it may be.
+      origin.take(500);
+    }
+    expect(stage.faults).toEqual({});
+    origin.take(1_000_000);
+    expect(client.flowing).toBeTrue();
+    // From here on the clock is the client's, from the start.
+    expectFault(stage, client, clientTimes.body, "request-body-timeout", 408);
+  });
+
   test("may be silent for as long as timeouts.body says, however long that is", () => {
     const stage = new Stage({
       listeners: [listenerPlan({ timeouts: { ...clientTimes, body: 300_000 } })],
