@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { copyBytes, free, latin1, roundUp, sameBytes, spells, text } from "./bytes.ts";
+import { copyBytes, copyOf, free, latin1, roundUp, sameBytes, spells, text } from "./bytes.ts";
 
 const bytes = fc.uint8Array({ maxLength: 300 });
 const range = fc.tuple(bytes, fc.nat(300), fc.nat(300)).map(([source, a, b]) => {
@@ -18,6 +18,14 @@ describe("bytes and text", () => {
       }),
     );
     expect(text(new Uint8Array([1, 2]), 2, 1)).toBe("");
+  });
+
+  test("a copy of a Buffer is one, too", () => {
+    const source = latin1("abcdef");
+    const copy = copyOf(source, 1, 4);
+    source.fill(0x21);
+    expect(text(copy, 0, copy.length)).toBe("bcd");
+    expect(copyOf(source, 2, 2)).toHaveLength(0);
   });
 
   test("a copy moves exactly its range, views with an offset included", () => {

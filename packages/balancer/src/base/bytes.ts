@@ -20,6 +20,16 @@ export function copyBytes(target: Uint8Array, at: number, source: Uint8Array, fr
   return at + (to - from);
 }
 
+/**
+ * A copy of bytes [from, to). `slice` makes none where the bytes are a Buffer, as what `latin1` returns and everything that
+ * is kept here are: what it returns is a view of the same memory.
+ */
+export function copyOf(bytes: Uint8Array, from: number, to: number): Uint8Array {
+  const copy = Buffer.allocUnsafeSlow(to - from);
+  nativeCopy.call(bytes, copy, 0, from, to);
+  return copy;
+}
+
 /** Bytes [from, to) as latin-1 text. */
 export function text(bytes: Uint8Array, from: number, to: number): string {
   return from < to ? nativeSlice.call(bytes, from, to) : "";

@@ -34,6 +34,23 @@ const three =
   "POST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello" +
   "POST /3 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
 
+test.each(["X-Forwarded-Port", "Forwarded", "Via"])(
+  "each request of a connection goes without %s where it is removed",
+  (name) => {
+    const requestHeaders = { set: [], add: [], remove: [name.toLowerCase()] };
+    const stage = new Stage({ listeners: [listenerPlan({ routes: [routePlan({ requestHeaders })] })] });
+    const client = stage.client();
+    const names = Array.from({ length: 3 }, () => {
+      client.send(get);
+      const [request] = readStrictRequests(Buffer.from(stage.origin().news(), "latin1"));
+      stage.origin().send(answer());
+      return request?.headers.map(([field]) => field);
+    });
+    expect(names[0]).not.toContain(name);
+    expect(names).toEqual([names[0], names[0], names[0]]);
+  },
+);
+
 describe("pipelining", () => {
   test("three requests cut at every byte get three answers in order", () => {
     for (let at = 0; at <= three.length; at++) {

@@ -1,7 +1,7 @@
 // A copy of an exchange's request to a second pool. Its answer is read and thrown away, and nothing that happens to it
 // reaches the client: no waiting, no fault, no more than a bounded buffer.
 import type { AnswerHead } from "@plimsoll/wire/http1";
-import { copyBytes } from "../base/bytes.ts";
+import { copyBytes, copyOf } from "../base/bytes.ts";
 import { EndpointCell, PoolCell } from "../observe/table.ts";
 import type { Endpoint } from "../pool/endpoint.ts";
 import type { AnswerSink } from "./answer-sink.ts";
@@ -48,9 +48,9 @@ export class Mirror implements AnswerSink {
   ) {
     this.#endpoint = endpoint;
     this.#method = method;
-    // Its own: the exchange's goes to the next request as soon as this one is answered. `slice` of a Buffer would not copy.
-    this.#kept = Buffer.allocUnsafeSlow(head.length);
-    this.#keptTo = copyBytes(this.#kept, 0, head.bytes, 0, head.length);
+    // The exchange's own is the next request's as soon as this one is answered.
+    this.#kept = copyOf(head.bytes, 0, head.length);
+    this.#keptTo = head.length;
     endpoint.begin();
     endpoint.count(EndpointCell.requests);
     this.#upstream = takeUpstream(context, destination, endpoint, this, "yes", preface);

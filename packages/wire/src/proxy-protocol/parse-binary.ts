@@ -111,7 +111,8 @@ function readTlv(
     }
     case Tlv.uniqueId:
       if (length > longestUniqueId) return ProxyViolation.uniqueId;
-      header.uniqueId = bytes.slice(valueAt, valueEnd);
+      // `slice` of a Buffer is no copy, and what these bytes lie in is the caller's.
+      header.uniqueId = new Uint8Array(bytes.subarray(valueAt, valueEnd));
       return 0;
     default:
       return readTls(bytes, valueAt, valueEnd, header);

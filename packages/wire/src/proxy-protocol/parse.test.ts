@@ -175,6 +175,14 @@ describe("version 2", () => {
     expect(outcome(invalid)).toMatchObject({ tls: { certificate: true, verified: false } });
   });
 
+  test("the unique id is a copy, also out of a Buffer", () => {
+    const bytes = Buffer.from(binary(0x21, 0x11, [...four, ...tlv(5, [1, 2, 3])]));
+    const header = new ProxyHeader();
+    expect(parseProxyHeader(bytes, 0, bytes.length, header)).toBe(bytes.length);
+    bytes.fill(0);
+    expect(header.uniqueId).toEqual(Uint8Array.of(1, 2, 3));
+  });
+
   test("a header of before leaves nothing behind in the next", () => {
     const header = new ProxyHeader();
     const full = binary(0x21, 0x11, [

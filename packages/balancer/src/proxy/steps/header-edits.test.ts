@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { parseRequestHead, requestLimits, RequestHead } from "@plimsoll/wire/http1";
 import fc from "fast-check";
+import { latin1, text } from "../../base/bytes.ts";
 import type { HeaderEditsPlan } from "../plan.ts";
 import { compileHeaderEdits, type HeaderEdits } from "./header-edits.ts";
 
@@ -127,6 +128,16 @@ describe("on lines of our own", () => {
     expect(edits({ remove: ["x-other"] }).passing(own)).toBe(own);
     expect(edits({ remove: ["via"] }).passing(new Uint8Array(0)).length).toBe(0);
     expect(Buffer.from(own).toString()).toBe("Via: 1.1 plimsoll\r\nX-Forwarded-Proto: http\r\n");
+  });
+
+  test("passing leaves what it was given as it is, also where that is a Buffer", () => {
+    const given = latin1("Via: 1.1 a\r\nX-Forwarded-Port: 80\r\nForwarded: for=b\r\n");
+    const before = text(given, 0, given.length);
+    const of = edits({ remove: ["x-forwarded-port"] });
+    for (let request = 0; request < 2; request++) {
+      expect(Buffer.from(of.passing(given)).toString()).toBe("Via: 1.1 a\r\nForwarded: for=b\r\n");
+      expect(text(given, 0, given.length)).toBe(before);
+    }
   });
 
   test("applyTo changes an answer's lines and nothing else", () => {

@@ -2,7 +2,7 @@
 // placeholders are bytes from the start; the rest is filled in once per request.
 import type { Fields } from "@plimsoll/wire/http1";
 import { fieldHash, hashName } from "@plimsoll/wire/http1";
-import { copyBytes, latin1, spells } from "../../base/bytes.ts";
+import { copyBytes, copyOf, latin1, spells } from "../../base/bytes.ts";
 import type { HeaderEditsPlan } from "../plan.ts";
 import { type FixedAnswer, oneLine } from "./fixed.ts";
 
@@ -54,7 +54,8 @@ class Removal {
       if (colon < 0 || to === 0) break;
       if (this.has(lines, from, colon, fieldHash(lines, from, colon))) {
         if (kept === null) {
-          kept = lines.slice();
+          // They are everybody's: the next request's, and of our own answers all requests'.
+          kept = copyOf(lines, 0, lines.length);
           keptTo = from;
         }
       } else if (kept !== null) {
