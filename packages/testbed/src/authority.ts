@@ -14,8 +14,10 @@ export interface TestAuthority {
   issue(names: readonly string[], wish?: CertificateWish): Promise<MadeCertificate>;
   /** The same for a client. */
   issueClient(name: string, wish?: CertificateWish): Promise<MadeCertificate>;
-  /** PEM of a list that revokes these. */
+  /** PEM of a list that revokes these, good for an hour. */
   revoke(...made: readonly MadeCertificate[]): Promise<string>;
+  /** PEM of a list that revokes nobody, from and until then (wall-clock ms). */
+  revokeNobody(from: number, until: number): Promise<string>;
 }
 
 /** Makes an authority with a key of its own. */
@@ -26,20 +28,28 @@ export async function testAuthority(name = "Test authority"): Promise<TestAuthor
     issue: (names, wish = {}) => makeCertificate({ names, issuer: own, usages: [serverAuth], ...wish }),
     issueClient: (client, wish = {}) =>
       makeCertificate({ names: [client], issuer: own, usages: [clientAuth], ...wish }),
-    async revoke(...made) {
-      const list = await x509.X509CrlGenerator.create({
-        issuer: own.subject,
-        thisUpdate: new Date(Date.now() - 60_000),
-        nextUpdate: new Date(Date.now() + 3_600_000),
-        // With a reason: without one the list of extensions would be there and empty, which BoringSSL does not read.
-        entries: made.map(({ cert }) => ({
-          serialNumber: new x509.X509Certificate(cert).serialNumber,
-          reason: x509.X509CrlReason.keyCompromise,
-        })),
-        signingAlgorithm: { name: "ECDSA", hash: "SHA-256" } as webcrypto.EcdsaParams,
-        signingKey: own.keys.privateKey,
-      });
-      return `${x509.PemConverter.encode(list.rawData, "X509 CRL")}\n`;
-    },
+    revoke: (...made) => listOf(own, made, Date.now() - 60_000, Date.now() + 3_600_000),
+    revokeNobody: (from, until) => listOf(own, [], from, until),
   };
+}
+
+async function listOf(
+  issuer: MadeCertificate,
+  made: readonly MadeCertificate[],
+  from: number,
+  until: number,
+): Promise<string> {
+  const list = await x509.X509CrlGenerator.create({
+    issuer: issuer.subject,
+    thisUpdate: new Date(from),
+    nextUpdate: new Date(until),
+    // With a reason: without one the list of extensions would be there and empty, which BoringSSL does not read.
+    entries: made.map(({ cert }) => ({
+      serialNumber: new x509.X509Certificate(cert).serialNumber,
+      reason: x509.X509CrlReason.keyCompromise,
+    })),
+    signingAlgorithm: { name: "ECDSA", hash: "SHA-256" } as webcrypto.EcdsaParams,
+    signingKey: issuer.keys.privateKey,
+  });
+  return `${x509.PemConverter.encode(list.rawData, "X509 CRL")}\n`;
 }

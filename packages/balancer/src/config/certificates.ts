@@ -2,7 +2,7 @@
 import { type CertificateFinding } from "./certificate/finding.ts";
 import { covers } from "./certificate/names.ts";
 import { readAuthorities, readCertificate, type CertificateFacts, type Purpose } from "./certificate/read.ts";
-import { holdsRevocations } from "./certificate/revocations.ts";
+import { judgeRevocations } from "./certificate/revocations.ts";
 import { formatKeyKind } from "./certificate/key.ts";
 import { readText, type FileReader } from "./file-reader.ts";
 import { error, warning, type Finding, type Path } from "./problem.ts";
@@ -111,9 +111,8 @@ class Files {
       this.#tell(one, ca?.full ?? "", [...path, "ca"]);
     }
     const crl = asked.crl === undefined ? null : this.#read(asked.crl, [...path, "crl"], "the revocation list");
-    if (crl !== null && !holdsRevocations(crl.text)) {
-      const hint = "name the file with -----BEGIN X509 CRL----- in it; openssl crl -inform DER -in this -out that.pem";
-      this.#findings.push(error([...path, "crl"], `${crl.full}: it holds no revocation list in PEM`, hint));
+    for (const one of crl === null ? [] : judgeRevocations(crl.text, ca?.text ?? "", this.#now)) {
+      this.#tell(one, crl?.full ?? "", [...path, "crl"]);
     }
     return {
       ca: { file: ca?.full ?? "", pem: ca?.text ?? "" },

@@ -11,6 +11,11 @@ export function workerCount(plan: Plan): number {
   return plan.workers === 0 ? coresAllowed().count : plan.workers;
 }
 
+/** What decided it, for the log: "its affinity". Empty where the configuration has a number. */
+export function workersBecause(plan: Plan): { readonly because?: string } {
+  return plan.workers === 0 ? { because: coresAllowed().because } : {};
+}
+
 /** The table lasts as long as the program, so there is room for what may come. It is sparse: unused rows cost nothing. */
 export function tableShape(plan: Plan, workers: number): TableShape {
   const endpoints = plan.pools.reduce((sum, source) => sum + source.pool.endpoints.length + source.names.length * 8, 0);

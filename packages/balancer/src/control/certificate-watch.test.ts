@@ -139,6 +139,8 @@ test("authorities and revocations that are emptied change nothing: nobody may co
     ["ca.pem", "# nothing yet\n"],
     ["ca.crl", ""],
     ["ca.crl", authority.cert],
+    // Its first half, as a copy that was broken off leaves it.
+    ["ca.crl", `${crl.slice(0, 120)}\n-----END X509 CRL-----\n`],
   ] as const) {
     const { files, events, applied, look } = stage(withClients);
     await look(2);

@@ -3,7 +3,7 @@
 // no event tells of that.
 import { statSync } from "node:fs";
 import { readAuthorities, readCertificate } from "../config/certificate/read.ts";
-import { holdsRevocations } from "../config/certificate/revocations.ts";
+import { judgeRevocations } from "../config/certificate/revocations.ts";
 import { planKeyPair } from "../config/plan-tls.ts";
 import type { FileReader } from "../config/file-reader.ts";
 import { readText } from "../config/file-reader.ts";
@@ -162,8 +162,10 @@ export class CertificateWatch {
   #revocations(before: PemFilePlan): PemFilePlan {
     if (before.file === "") return before;
     const pem = this.#text(before.file);
-    if (holdsRevocations(pem)) return { file: before.file, pem };
-    throw new Unusable(`${before.file}: it holds no revocation list in PEM`);
+    if (pem === before.pem) return before;
+    const wrong = judgeRevocations(pem, "", this.#clock.wall()).find(({ severity }) => severity === "error");
+    if (wrong !== undefined) throw new Unusable(`${before.file}: ${wrong.message}; ${wrong.hint}`);
+    return { file: before.file, pem };
   }
 
   #text(path: string): string {

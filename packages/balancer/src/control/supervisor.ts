@@ -6,6 +6,7 @@ import { after, every, systemClock, systemTimers } from "../net/clock.ts";
 import { renderMetrics } from "../observe/prometheus.ts";
 import type { EnginePlan } from "../proxy/assemble.ts";
 import type { AdminListener } from "./admin-door.ts";
+import { workersBecause } from "./capacity.ts";
 import { Ending } from "./ending.ts";
 import type { AskedState } from "./endpoint-states.ts";
 import { copySessions, gather } from "./handover/carried.ts";
@@ -180,7 +181,8 @@ class RunningSupervisor implements Supervisor {
     this.#parts.certificates.start();
     this.#stopReminding = every(1_000, () => this.#parts.states.remind());
     this.#tellRunning();
-    this.#options.log.event("info", "program.ready", this.#serving(), { workers: this.#parts.workers.rows.length });
+    const workers = { workers: this.#parts.workers.rows.length, ...workersBecause(this.#options.plan) };
+    this.#options.log.event("info", "program.ready", this.#serving(), workers);
     this.#parts.service.ready(this.#serving());
     this.#parts.service.watch(() => this.readiness !== "ready" || this.#parts.workers.alive);
     this.#settleReady();

@@ -58,6 +58,16 @@ export function tlsContext(options: TlsContextOptions): TlsContext {
   return fresh;
 }
 
+/** Whether a PEM text is a revocation list that contexts can be made with. */
+export function takesRevocations(pem: string): boolean {
+  try {
+    createSecureContext({ crl: pem });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /**
  * Whoever asks for no certificates needs nobody to verify them by, and still is given authorities: his own certificates. BoringSSL
  * completes a chain of one in each handshake, out of these; with none named it looks in the system's folder, opens two

@@ -20,6 +20,8 @@ export type CertificateTrouble =
   | "no-names"
   | "wrong-usage"
   | "no-authority"
+  | "no-revocations"
+  | "stray-revocations"
   | "key-exposed";
 
 /** One thing to tell. `error`: nobody could use it. `warning`: it can be served, and some or all clients will refuse it, or soon will. */

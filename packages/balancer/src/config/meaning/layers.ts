@@ -43,6 +43,8 @@ function poolsOf(route: RouteConfig): readonly string[] {
 
 /** What it takes to have requests read, as the next step of a refusal. */
 function readInstead(protocol: ListenerProtocol, key: string): string {
+  // Who sends datagrams does not speak HTTP/1.1 instead.
+  if (protocol === "udp") return `remove ${key}`;
   const costs =
     protocol === "tls"
       ? "TLS then ends here, so this program needs the certificates and sees what is sent"
@@ -156,7 +158,7 @@ function checkListener({ protocol, tls }: ListenerConfig, path: Path, isWritten:
     const hint =
       protocol === "tls"
         ? "remove tls: what is passed on unread needs no certificate here; or write protocol: http"
-        : "remove tls, or write protocol: http";
+        : readInstead(protocol, "tls");
     findings.push(error([...path, "tls"], `protocol: ${protocol} passes bytes on, and TLS ends at the endpoint`, hint));
   }
   return findings;
@@ -216,7 +218,7 @@ function costsOfBytes(path: Path, listener: string): Finding {
     ),
     why:
       "a client that keeps its connection stays at one endpoint for all its requests, a failed request is never tried " +
-      "elsewhere, the application does not see the client's address without the PROXY protocol, a drain can only cut, and " +
+      "elsewhere, the application does not see the client's address without the PROXY protocol, a drain waits for connections to end and then ends them, and " +
       "the log has a line for each connection, not for each request",
   };
 }

@@ -5,7 +5,14 @@ import { loadConfig } from "../load.ts";
 
 const authority = await testAuthority();
 const pair = await authority.issue(["a.test"]);
-const files: Readonly<Record<string, string>> = { "a.crt": pair.cert, "a.key": pair.key, "ca.pem": authority.cert };
+const crl = await authority.revoke();
+const files: Readonly<Record<string, string>> = {
+  "a.crt": pair.cert,
+  "a.key": pair.key,
+  "ca.pem": authority.cert,
+  "good.crl": crl,
+  "cut.crl": `${crl.slice(0, 120)}\n-----END X509 CRL-----\n`,
+};
 const reader: FileReader = {
   resolve: (_, written) => written,
   readFile(path) {
@@ -112,6 +119,13 @@ test("authorities of clients and revocation lists are files that hold what they 
   expect(problems(`tls: { ${certificates}, clientCertificates: { ca: ca.pem, crl: ca.pem } }, ${routes}`)[0]).toContain(
     "it holds no revocation list in PEM",
   );
+  const listed = (crl: string) =>
+    problems(`tls: { ${certificates}, clientCertificates: { ca: ca.pem, crl: ${crl} } }, ${routes}`);
+  expect(listed("good.crl")).toEqual([]);
+  // A program that was started with it would not come up.
+  expect(listed("cut.crl")).toEqual([
+    "error listeners.web.tls.clientCertificates.crl: cut.crl: the revocation list in line 1 cannot be read",
+  ]);
 });
 
 test("endpoints: the ugly name is told", () => {

@@ -241,6 +241,13 @@ describe("mysql", () => {
     }
   });
 
+  test("an OK, of which nothing can be printed, is shown byte by byte", async () => {
+    const { seen } = await ask("mysql", server([0, 0, 0, 2, 0, 0, 0]));
+    expect(seen.detail).toBe("answered bytes 07 00 00 02 00 00 00 02 00 00 00");
+    const long = await ask("mysql", server([0, ...Buffer.alloc(30, 1)]));
+    expect(long.seen.detail).toEndWith("01 01 ...");
+  });
+
   test("that greets with an error is not ready", async () => {
     const blocked = packet(0, [255, 0x69, 0x04, ...text("Host '10.0.0.1' is blocked")]);
     const { seen } = await ask("mysql", (heard, say) => heard === "" && say(blocked));

@@ -107,7 +107,16 @@ function expectation(step: ScriptStep): string {
 /** Bytes for a person: one line of printable ASCII. */
 function quote(bytes: string): string {
   const text = bytes.replace(/[^\x20-\x7e]+/g, " ").trim();
+  // MySQL's OK is eleven bytes, and none of them can be printed.
+  if (text === "" && bytes !== "") return `bytes ${hexOf(bytes)}`;
   return JSON.stringify(text.length > longestQuote ? `${text.slice(0, longestQuote)}...` : text);
+}
+
+function hexOf(bytes: string): string {
+  const shown = Buffer.from(bytes.slice(0, longestQuote / 4), "latin1")
+    .toString("hex")
+    .replace(/(..)(?!$)/g, "$1 ");
+  return bytes.length > longestQuote / 4 ? `${shown} ...` : shown;
 }
 
 // For those who write steps out.
