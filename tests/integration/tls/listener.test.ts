@@ -62,11 +62,15 @@ test("strictSni: names that no certificate holds, and clients that name nobody, 
   const made = await certificates();
   const { program, port } = await start({ certificates: await made.issue("a", ["a.test"]), strictSni: true });
   expect((await curl(`a.test:${port}`, ["--cacert", made.ca])).status).toBe(200);
-  expect(await sClient(port, ["-servername", "nobody.test"])).not.toContain("CN = a.test");
+  for (const version of ["-tls1_2", "-tls1_3"]) {
+    const refused = await sClient(port, ["-servername", "nobody.test", version]);
+    expect(refused).not.toContain("CN = a.test");
+    expect(refused).toContain("unrecognized name");
+  }
   expect(await sClient(port, ["-noservername"])).not.toContain("CN = a.test");
   const metrics = await until("both are counted", async () => {
     const { text } = await program.admin("GET", "/metrics");
-    return text.includes('plimsoll_tls_handshake_failures_total{listener="web",reason="name"} 2') ? text : null;
+    return text.includes('plimsoll_tls_handshake_failures_total{listener="web",reason="name"} 3') ? text : null;
   });
   expect(metrics).toContain('plimsoll_tls_handshakes_total{listener="web",version="1.3",resumed="no"} 1');
   expect(program.event("tls.handshake-failed")?.text).toContain(

@@ -289,7 +289,9 @@ function tellFailures(): (listener: string, failure: HandshakeFailure) => void {
     silentUntil = now + failurePause;
     const others = untold === 0 ? "" : ` (and ${untold} before it)`;
     untold = 0;
-    const text = `listener ${listener}: the TLS handshake with ${remoteAddress} failed: ${detail}${others}`;
+    // It had left before it was accepted: who it was is not known any more.
+    const client = remoteAddress === "" ? "a client that had gone" : remoteAddress;
+    const text = `listener ${listener}: the TLS handshake with ${client} failed: ${detail}${others}`;
     tell({
       kind: "event",
       level: "warn",

@@ -120,6 +120,11 @@ export function sameOptions(a: ServerTls, b: ServerTls): boolean {
   return a.context === b.context && a.clientCertificates === b.clientCertificates && a.alpn.join() === b.alpn.join();
 }
 
+/** What BoringSSL says when `serverName` found nothing to show. It then sends nothing at all. */
+const nameRefused = "CONNECTION_REJECTED";
+/** A fatal alert, unrecognized_name (RFC 6066 §3). Nothing is encrypted yet when the name is read, in any version. */
+const unrecognizedName = Uint8Array.of(21, 3, 3, 0, 2, 2, 112);
+
 /** Puts a connection that was just accepted into its handshake; false when there is no room for it. */
 export function beginServer(connection: BunConnection, acceptor: TlsAcceptor): boolean {
   const shaking = new ServerHandshake(acceptor);
@@ -157,6 +162,7 @@ function shakenServer(socket: RawSocket, success: boolean, error: HandshakeError
     const detail = wordsOf(error);
     const reason = reasonOf(detail, error?.code ?? "", tls, side);
     if (reason === "plain-http" && tls.plainAnswer !== null) sendOnce(side.fd, tls.plainAnswer);
+    if (detail === nameRefused) sendOnce(side.fd, unrecognizedName);
     // Bun closes it by itself, in order, so that an alert or the plain answer arrives.
     shaking.fail(connection, reason, detail);
     return;
@@ -192,7 +198,7 @@ function reasonOf(detail: string, code: string, tls: ServerTls, side: TlsSocket)
   if (detail.startsWith("PEER_DID_NOT_RETURN_A_CERTIFICATE")) return "certificate";
   // Alerts about certificates: 42 to 46 and 48.
   if (/ALERT_(?:BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_\w+|UNKNOWN_CA)/.test(detail)) return "rejected";
-  if (detail === "CONNECTION_REJECTED") return "name";
+  if (detail === nameRefused) return "name";
   // Nothing to show for a client that named nobody, when every name must be known.
   if (/^NO_(?:CERTIFICATE_SET|CERTIFICATE_ASSIGNED|SHARED_CIPHER)$/.test(detail) && nameOf(side) === "") {
     return tls.choose("") === null ? "name" : "protocol";
