@@ -1,6 +1,7 @@
 // Needs: curl, openssl
 import { afterEach, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
+import { connect } from "node:tls";
 import { cleanUp, configFor, later, run, until, type Running } from "../control/running.ts";
 import { certificates, curl, sClient, startEcho } from "./stage.ts";
 
@@ -96,6 +97,28 @@ test("RSA and ECDSA of one name, versions, suites and groups as they are set", a
   expect(await sClient(only13.port, ["-tls1_3", "-groups", "P-256"])).toContain("handshake failure");
   const only12 = await start({ certificates: pairs, maxVersion: 1.2, ciphers: "ECDHE-RSA-CHACHA20-POLY1305" });
   expect(await sClient(only12.port, [])).toContain("ECDHE-RSA-CHACHA20-POLY1305");
+});
+
+test("groups: X25519MLKEM768 and what is spoken beside it without a word in the configuration; only those that are set", async () => {
+  const made = await certificates();
+  const certificate = await made.issue("a", ["a.test"]);
+  const ca = readFileSync(made.ca, "utf8");
+  // Debian's OpenSSL knows no group of the new kind; the runtime's client does.
+  const speaks = (port: number, group: string): Promise<boolean> => {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const socket = connect({ host: "127.0.0.1", port, servername: "a.test", ca, ecdhCurve: group });
+    socket.on("secureConnect", () => resolve(true));
+    socket.on("error", () => resolve(false));
+    return promise.finally(() => socket.destroy());
+  };
+  const usual = await start({ certificates: certificate });
+  for (const group of ["X25519MLKEM768", "X25519", "P-256", "P-384"]) {
+    expect([group, await speaks(usual.port, group)]).toEqual([group, true]);
+  }
+  expect(await speaks(usual.port, "P-521")).toBe(false);
+  const old = await start({ certificates: certificate, groups: ["X25519", "P-256"] });
+  expect(await speaks(old.port, "X25519MLKEM768")).toBe(false);
+  expect(await speaks(old.port, "P-256")).toBe(true);
 });
 
 test("a session is resumed, and counted as such", async () => {

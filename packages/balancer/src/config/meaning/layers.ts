@@ -17,6 +17,7 @@ export function checkLayers({ config, isWritten }: Meant): Finding[] {
   /** Of each pool, the listeners that lead to it, by what they pass on. */
   const bytes = new Map<string, string>();
   const requests = new Map<string, string>();
+  const hellos = new Map<string, string>();
   for (const [name, listener] of Object.entries(config.listeners)) {
     const path = ["listeners", name];
     const passes = listener.protocol !== "http";
@@ -24,7 +25,10 @@ export function checkLayers({ config, isWritten }: Meant): Finding[] {
     for (const [index, route] of listener.routes.entries()) {
       const at = [...path, "routes", index];
       findings.push(...(passes ? checkRoute(route, listener.protocol, at, isWritten) : checkHttpRoute(route, at)));
-      for (const pool of poolsOf(route)) (passes ? bytes : requests).set(pool, name);
+      for (const pool of poolsOf(route)) {
+        (passes ? bytes : requests).set(pool, name);
+        if (listener.protocol === "tls") hellos.set(pool, name);
+      }
     }
   }
   for (const [name, pool] of Object.entries(config.pools)) {
@@ -33,6 +37,8 @@ export function checkLayers({ config, isWritten }: Meant): Finding[] {
     const reading = requests.get(name);
     if (passing !== undefined) findings.push(...checkPool(pool, path, passing, reading === undefined, isWritten));
     if (reading !== undefined) findings.push(...checkHttpPool(pool, path, reading));
+    const hello = hellos.get(name);
+    if (hello !== undefined) findings.push(...checkHelloPool(pool, path, hello));
   }
   return findings;
 }
@@ -232,6 +238,27 @@ function checkHttpPool(pool: PoolConfig, path: Path, listener: string): Finding[
   const hint = `write protocol: tcp on listeners.${listener}: bytes are passed on as they are, at the cost of all that needs requests (routes by path, retries, header edits)`;
   const message = `listener ${listener} speaks HTTP, and readiness: ${probe} says that these endpoints do not`;
   return [error([...path, "readiness"], message, hint)];
+}
+
+/** Protocols in which TLS is asked for in plain text first, and how. */
+const plainFirst: Readonly<Record<string, string>> = {
+  postgres: "a PostgreSQL client asks for TLS by a message of its own",
+  mysql: "a MySQL client waits for the server's greeting",
+  smtp: "an SMTP client waits for the server's greeting, and asks by STARTTLS",
+};
+const exceptions: Readonly<Record<string, string>> = {
+  postgres: "clients of PostgreSQL 17 and later with sslnegotiation=direct",
+  smtp: "clients that begin with TLS (port 465)",
+};
+
+function checkHelloPool(pool: PoolConfig, path: Path, listener: string): Finding[] {
+  const probe = probeOf(pool.readiness);
+  const why = plainFirst[probe];
+  if (why === undefined) return [];
+  const message = `listener ${listener} waits for a TLS handshake, and these endpoints' protocol does not begin with one (readiness: ${probe})`;
+  const except = exceptions[probe] === undefined ? "" : `; keep it for ${exceptions[probe]}`;
+  const hint = `write protocol: tcp on listeners.${listener}, with a listener for each pool${except}`;
+  return [{ ...warning([...path, "readiness"], message, hint), why: `${why}, and is refused here before that` }];
 }
 
 /** A connection is tried again only while nothing was sent on it. A pool may be shared with a listener that reads requests. */
