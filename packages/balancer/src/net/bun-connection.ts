@@ -215,6 +215,11 @@ export class BunConnection implements Connection {
     return this.state === OPEN ? sendQueue(fdOf(this.socket!)) : -1;
   }
 
+  /** Whether our end may not be out yet: in TLS it waits in line behind what the peer has not taken. */
+  get owesLastWord(): boolean {
+    return this.tls !== null && this.state === LINGERING && sendQueue(fdOf(this.socket!)) > 0;
+  }
+
   close(nothingFollows = false): void {
     if (this.state === CONNECTING) return this.abandon("closed", "given up while connecting");
     if (this.#forget()) this.tell("closed", "");

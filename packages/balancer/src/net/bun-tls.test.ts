@@ -486,6 +486,29 @@ test("who answers a client that has ended says in TLS that the answer is whole",
   expect(records.at(-1)).toBe(19);
 });
 
+test("an end without close_notify cannot be told from one with it (docs/tls.md says what that means)", async () => {
+  const { listener, accepted } = listen(serverTls({ certificates: [a] }));
+  const { promise: relayed, resolve } = Promise.withResolvers<Connection>();
+  const relay = transport.listen({ address: { kind: "tcp", host: "127.0.0.1", port: 0 } }, (client) => {
+    const [seen, back] = [new Recorder(), new Recorder()];
+    const onward = transport.connect({ kind: "tcp", host: "127.0.0.1", port: listener.port }, back);
+    back.onBytes = (chunk) => void client.write(chunk, 0, chunk.length);
+    seen.onBytes = (chunk) => void onward.write(chunk, 0, chunk.length);
+    cleanups.push(() => (client.reset(), onward.reset()));
+    resolve(client);
+    return seen;
+  });
+  cleanups.push(() => relay.close());
+  const { seen } = dial(relay.port, clientTls(authority.cert));
+  await seen.seen("open");
+  await until(() => accepted.length === 1);
+  say(accepted[0]!.connection, "half");
+  await seen.seen("data");
+  (await relayed).shutdown();
+  await seen.seen("end");
+  expect(seen.events).toEqual(["open", "data", "end"]);
+});
+
 /** What a client says first when it asks for a name. */
 async function firstWords(name: string): Promise<Uint8Array> {
   const { promise, resolve } = Promise.withResolvers<Uint8Array>();
