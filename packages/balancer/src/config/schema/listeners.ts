@@ -50,7 +50,7 @@ const limitsSchema = z
     minReadRate: integer(0, 1_000_000_000)
       .default(256)
       .describe(
-        "Bytes a second that a client must take of an answer that waits for it, over each `timeouts.body`; else it is cut off. An event stream with little to say does not wait for its client. 0: any speed.",
+        "Bytes a second that a client must take of an answer that waits for it, over each `timeouts.body`; else it is cut off. An event stream with little to say does not wait for its client. 0: any speed, though not standing still.",
       ),
   })
   .prefault({})
