@@ -273,6 +273,21 @@ describe("TLS that is passed on", () => {
   });
 });
 
+test("where clients must show a certificate, no trusted proxy gets around that by saying that it ended TLS", () => {
+  const secure = get.replace("\r\n\r\n", "\r\nX-Forwarded-Proto: https\r\n\r\n");
+  const trusted = { trustedProxies: ["10.0.0.0/8"] };
+  const required: ListenerTlsPlan = { ...tls, clientCertificates: "required", ca: { file: "ca.pem", pem: made.cert } };
+  const stage = both([redirect], { ...trusted, tls: required });
+  const peer = stage.network.client(proxy);
+  peer.send(secure);
+  expect([peer.text.slice(0, 13), stage.connects]).toEqual(["HTTP/1.1 308 ", 0]);
+  // Where they need not, it is not sent in circles.
+  const open = both([redirect], trusted);
+  const other = open.network.client(proxy);
+  other.send(secure);
+  expect(served(open, other)).toContain("X-Forwarded-Proto: https\r\n");
+});
+
 describe("while an authority looks by TLS whether a name is ours", () => {
   const proof = { name: "shop.example", cert: made.cert, key: made.key };
   const looked = (over: Partial<ListenerPlan> = {}) =>

@@ -143,7 +143,8 @@ export class Exchange implements TryOwner {
       this.#answerAlone(null, challenge);
       return;
     }
-    const { table, routes } = listener.plain === null || this.#isSecure(trusted) ? listener : listener.plain;
+    const { table, routes } =
+      listener.plain === null || this.#passesAsTls(listener, trusted) ? listener : listener.plain;
     const { only } = table;
     const index = only >= 0 ? only : table.match(request);
     const route = index < 0 ? undefined : routes[index];
@@ -370,6 +371,11 @@ export class Exchange implements TryOwner {
   #isSecure(trusted: boolean): boolean {
     if (this.#peer.scheme === "https") return true;
     return trusted && this.#context.request.header("x-forwarded-proto")?.toLowerCase() === "https";
+  }
+
+  /** Whether it gets the routes of those who speak TLS. Where each of them must show a certificate, nobody's word stands for one. */
+  #passesAsTls({ tls }: ListenerSnapshot, trusted: boolean): boolean {
+    return tls?.clientCertificates === "required" ? this.#peer.tls !== null : this.#isSecure(trusted);
   }
 
   #readVisit(stick: Stick, trusted: boolean): void {
