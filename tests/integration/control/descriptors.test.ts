@@ -37,7 +37,7 @@ function ticks(pid: number): number {
 
 test("more clients than descriptors: accepting pauses without spinning, is told, and goes on; everybody is served", async () => {
   const program = await run(configFor(0, [startOrigin().port], { workers: 1 }), { files: 256 });
-  expect(program.event("program.limit")?.text).toStartWith(
+  expect((await program.told("program.limit")).text).toStartWith(
     "the limit of 256 open files leaves a worker room for about",
   );
   const port = await program.port();

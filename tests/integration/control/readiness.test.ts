@@ -39,7 +39,7 @@ test("an endpoint that says 503 gets no requests until it is ready again; the re
   expect(await bodies(port)).toEqual(["a", "b"]);
   a.state.ready = false;
   await until("it is unready", () => program.event("endpoint.unready"));
-  expect(program.event("endpoint.unready")?.text).toContain("3 probes in a row failed, the last one: status 503");
+  expect((await program.told("endpoint.unready")).text).toContain("3 probes in a row failed, the last one: status 503");
   await Bun.sleep(100); // more than the interval at which workers look
   expect(await bodies(port)).toEqual(["b"]);
   const [first] = (await program.status()).pools[0]?.endpoints ?? [];
@@ -51,7 +51,7 @@ test("an endpoint that says 503 gets no requests until it is ready again; the re
   expect(await bodies(port)).toEqual(["a", "b"]);
   a.state.ready = true;
   await until("the pool is back", () => program.event("pool.ready"));
-  expect(program.event("endpoint.ready")?.text).toContain("2 probes in a row passed");
+  expect((await program.told("endpoint.ready")).text).toContain("2 probes in a row passed");
   await Bun.sleep(100);
   expect(await bodies(port)).toEqual(["a"]);
 }, 20_000);

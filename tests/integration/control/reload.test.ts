@@ -270,7 +270,7 @@ test("a worker that comes up between prepare and commit runs the new snapshot, a
   await until("it serves requests with the old one", () => late.tally.answered > 50);
   writeFileSync(join(program.runtime, "go"), "");
   expect((await answer).status).toBe(200);
-  expect(program.event("config.applied")).toBeDefined();
+  expect(await program.told("config.applied")).toBeDefined();
   const { generation, workers, workerRestarts } = await program.status();
   expect([generation, workerRestarts, workers.every((worker) => worker.serving)]).toEqual([2, 1, true]);
   for (let i = 0; i < 40; i++) expect((await get(port, "/new")).text).toBe("slowly");

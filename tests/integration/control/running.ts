@@ -181,6 +181,11 @@ export class Running {
     return this.events.findLast((event) => event.event === name);
   }
 
+  /** The same, waited for: an answer of the admin address may be here before the log's line. */
+  told(name: string): Promise<LoggedEvent> {
+    return until(`it tells of ${name}`, () => this.event(name));
+  }
+
   count(name: string): number {
     return this.events.filter((event) => event.event === name).length;
   }

@@ -54,7 +54,7 @@ test("the end of the window cuts what is left, and says how much", async () => {
   program.process.kill("SIGTERM");
   expect(await program.process.exited).toBe(0);
   expect(await cut).toBeInstanceOf(Error);
-  expect(program.event("worker.cut")?.text).toBe("1 exchanges and tunnels are cut: the window of 300 ms is over");
+  expect((await program.told("worker.cut")).text).toBe("1 exchanges and tunnels are cut: the window of 300 ms is over");
 }, 20_000);
 
 test("POST /stop stops in order", async () => {

@@ -69,7 +69,7 @@ test("a worker that cannot start ends the program with the reason, and leaves no
   const program = new Running(configFor(0, [1]), { worker });
   expect(await program.process.exited).toBe(1);
   await until("it says why", () => program.event("start.failed"));
-  expect(program.event("start.failed")?.text).toMatch(/worker [01] does not start: exited with code 3/);
+  expect((await program.told("start.failed")).text).toMatch(/worker [01] does not start: exited with code 3/);
   expect([...new Bun.Glob("*").scanSync({ cwd: program.runtime, onlyFiles: false })]).toEqual([]);
 }, 20_000);
 

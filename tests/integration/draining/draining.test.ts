@@ -88,7 +88,7 @@ test("at the end of the window what is left is cut, goes elsewhere or is answere
   expect(await stuck).toBe(`200 pid ${two.pid}`);
   await until("it is told", () => program.event("endpoint.drained"));
   expect(named(program)).toEqual(["endpoint.draining", "endpoint.draining", "endpoint.cut", "endpoint.drained"]);
-  expect(program.event("endpoint.cut")).toMatchObject({
+  expect(await program.told("endpoint.cut")).toMatchObject({
     level: "warn",
     exchanges: 2,
     tunnels: 0,

@@ -102,7 +102,7 @@ test("503 on one of three: after fall times the interval nothing reaches it, and
   const status = await of(program, one);
   expect(status?.reason).toBe("3 probes in a row failed, the last one: status 503, expected 200-299 (GET /readyz)");
   expect(status?.probe).toMatchObject({ what: "GET /readyz", ok: false, detail: "status 503, expected 200-299" });
-  expect(program.event("endpoint.unready")?.text).toBe(`app/${one.id} is unready: ${status?.reason}`);
+  expect((await program.told("endpoint.unready")).text).toBe(`app/${one.id} is unready: ${status?.reason}`);
   await one.become(200);
   await is(program, one, "ready");
   await settled();
@@ -120,7 +120,7 @@ test("all three unready: requests go to all of them, each answer says so, and it
   const open = await ask(url);
   expect(open).toEqual({ pids: pids(...apps), notes: ['plimsoll; details="failed-open"'], statuses: [200] });
   expect((await program.status()).pools[0]?.failsOpen).toBe(true);
-  expect(program.event("pool.unready")).toMatchObject({
+  expect(await program.told("pool.unready")).toMatchObject({
     level: "error",
     text: "no endpoint of pool app is ready; requests go to 3 that are not known to be ready rather than to nobody (fail open)",
   });
@@ -151,7 +151,9 @@ test("failOpen: false answers 503 instead; a backup goes before failing open", a
   await until("the pool is unready", () => program.event("pool.unready"));
   await settled();
   expect((await ask(url)).statuses).toEqual([503]);
-  expect(program.event("pool.unready")?.text).toBe("no endpoint of pool app is ready; requests are answered with 503");
+  expect((await program.told("pool.unready")).text).toBe(
+    "no endpoint of pool app is ready; requests are answered with 503",
+  );
 });
 
 test("a status of drainOn drains at the first answer: in flight finishes, and the next pass brings it back", async () => {

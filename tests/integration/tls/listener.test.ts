@@ -74,7 +74,7 @@ test("strictSni: names that no certificate holds, and clients that name nobody, 
     return text.includes('plimsoll_tls_handshake_failures_total{listener="web",reason="name"} 3') ? text : null;
   });
   expect(metrics).toContain('plimsoll_tls_handshakes_total{listener="web",version="1.3",resumed="no"} 1');
-  expect(program.event("tls.handshake-failed")?.text).toContain(
+  expect((await program.told("tls.handshake-failed")).text).toContain(
     "listener web: the TLS handshake with 127.0.0.1 failed",
   );
 });
@@ -266,7 +266,7 @@ test("a certificate that is renewed on disk is taken, no connection is touched; 
 
   await made.issue("a", ["a.test"], { subject: "CN=second" });
   await until("it is replaced", () => program.event("tls.certificate-replaced"));
-  expect(program.event("tls.certificate-replaced")?.text).toContain("listener web: certificates changed");
+  expect((await program.told("tls.certificate-replaced")).text).toContain("listener web: certificates changed");
   await until("all workers show it", async () => {
     const shown = await Promise.all(Array.from({ length: 8 }, () => sClient(port, [])));
     return shown.every((each) => each.includes("CN = second"));

@@ -56,7 +56,7 @@ test("the old program is killed after it gave its sockets: the new one takes ove
   await until("it is used", () => load.tally.requests > requests + 200);
   const tally = await load.stop();
   expect([tally.refused, tally.lost, [...tally.bad]]).toEqual([0, 0, []]);
-  expect(program.event("upgrade.done")?.text).toEndWith(
+  expect((await program.told("upgrade.done")).text).toEndWith(
     `process ${pid}, version test, which was gone before it let go`,
   );
   const note = program.note();

@@ -142,7 +142,7 @@ test("sockets from systemd's own tool: by name, by address, and one that nobody 
     ["side", addressed],
   ]);
   expect([await get(named), await get(addressed)]).toEqual(["hello", "hello"]);
-  expect(program.event("sockets.unused")?.text).toContain(`no listener is on 127.0.0.1:${unwanted}`);
+  expect((await program.told("sockets.unused")).text).toContain(`no listener is on 127.0.0.1:${unwanted}`);
   // Both workers accept from the one queue.
   const load = startLoad({ port: named, clients: 16, perConnection: 1 });
   await until("it is used", () => load.tally.answered > 300);
