@@ -12,7 +12,7 @@ import { ok } from "@plimsoll/testbed/scripts";
 import { eventually } from "@plimsoll/testbed/waiting";
 import type * as Ws from "ws";
 import type { WebSocket as Socket, WebSocketServer as SocketServer } from "ws";
-import type { ListenerTlsPlan } from "../../../packages/balancer/src/proxy/plan.ts";
+import { tlsPlan } from "../../../packages/balancer/src/proxy/fixtures/plans.ts";
 import { type EngineUnderTest, startEngine } from "./engine-under-test.ts";
 import { binary, closing, compressed, encode, filler, range, type RangeCase, text } from "./websocket-range.ts";
 
@@ -108,27 +108,16 @@ const tunnelled = (): readonly Way[] => [
 
 const pem = (name: string): string =>
   readFileSync(new URL(`../runtime/certificates/${name}`, import.meta.url), "latin1");
-const none = { file: "", pem: "" };
-const tls: ListenerTlsPlan = {
-  certificates: [
-    {
-      certFile: "a-ec.crt",
-      keyFile: "a-ec.key",
-      cert: pem("a-ec.crt"),
-      key: pem("a-ec.key"),
-      names: ["a.example"],
-      kind: "ecdsa",
-    },
-  ],
-  minVersion: "1.2",
-  maxVersion: "1.3",
-  ciphers: "",
-  groups: "",
-  strictSni: false,
-  clientCertificates: "off",
-  ca: none,
-  crl: none,
-};
+const tls = tlsPlan([
+  {
+    certFile: "a-ec.crt",
+    keyFile: "a-ec.key",
+    cert: pem("a-ec.crt"),
+    key: pem("a-ec.key"),
+    names: ["a.example"],
+    kind: "ecdsa",
+  },
+]);
 
 function acceptFor(key: string): string {
   return createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");

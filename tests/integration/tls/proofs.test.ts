@@ -5,6 +5,7 @@ import { createHash } from "node:crypto";
 import { connect, type TLSSocket } from "node:tls";
 import { echo } from "@plimsoll/testbed/scripts";
 import { makeProof } from "../../../packages/balancer/src/control/certificate/make.ts";
+import { tlsPlan } from "../../../packages/balancer/src/proxy/fixtures/plans.ts";
 import type { ListenerTlsPlan } from "../../../packages/balancer/src/proxy/plan.ts";
 import { testAuthority } from "../../../packages/testbed/src/authority.ts";
 import { cleanUp } from "../control/running.ts";
@@ -24,21 +25,9 @@ const proofs = [{ name: "shop.example", ...proof }];
 /** RFC 8737 §3: the extension with the hash of the key authorization, critical. */
 const extension = `06082b0601050507011f0101ff04220420${createHash("sha256").update("token.thumb").digest("hex")}`;
 
-async function tlsPlan(over: Partial<ListenerTlsPlan> = {}): Promise<ListenerTlsPlan> {
+async function showing(over: Partial<ListenerTlsPlan> = {}): Promise<ListenerTlsPlan> {
   const made = await authority.issue(["shop.example"]);
-  const none = { file: "", pem: "" };
-  return {
-    certificates: [{ ...made, certFile: "a.crt", keyFile: "a.key", names: ["shop.example"], kind: "ecdsa" }],
-    minVersion: "1.2",
-    maxVersion: "1.3",
-    ciphers: "",
-    groups: "",
-    strictSni: false,
-    clientCertificates: "off",
-    ca: none,
-    crl: none,
-    ...over,
-  };
+  return tlsPlan([{ ...made, certFile: "a.crt", keyFile: "a.key", names: ["shop.example"], kind: "ecdsa" }], over);
 }
 
 interface Seen {
@@ -74,7 +63,7 @@ const shown = { shown: "proof", alpn: "acme-tls/1", text: "" };
 const served = (alpn: string) => ({ shown: "usual", alpn, text: "HTTP/1.1 200" });
 
 test("only who offers acme-tls/1 alone, for that name, and only while it is asked", async () => {
-  const tls = await tlsPlan();
+  const tls = await showing();
   const plan = (open: PlanOptions["proofs"], pools: PlanOptions["pools"]): PlanOptions => ({
     listener: { tls },
     pools,
@@ -107,11 +96,11 @@ test("only who offers acme-tls/1 alone, for that name, and only while it is aske
 });
 
 test("a listener that asks everybody for a certificate, and for a name that it knows, does not ask the authority", async () => {
-  const tls = await tlsPlan({
+  const tls = await showing({
     clientCertificates: "required",
     ca: { file: "ca.pem", pem: authority.cert },
     strictSni: true,
-    certificates: (await tlsPlan()).certificates.map((each) => ({ ...each, names: ["known.example"] })),
+    certificates: (await showing()).certificates.map((each) => ({ ...each, names: ["known.example"] })),
   });
   const planned = { listener: { tls, proxyProtocol: "accept", trustedProxies: ["127.0.0.1/32"] }, proofs } as const;
   await withEngine(

@@ -3,7 +3,7 @@ import { writeProxyLine } from "@plimsoll/wire/proxy-protocol";
 import { testAuthority } from "@plimsoll/testbed/authority";
 import { clientHello } from "./fixtures/client-hello.ts";
 import type { Peer } from "./fixtures/network.ts";
-import { listenerPlan, routePlan } from "./fixtures/plans.ts";
+import { listenerPlan, routePlan, tlsPlan } from "./fixtures/plans.ts";
 import { answer, get, Stage } from "./fixtures/stage.ts";
 import type { ListenerPlan, ListenerTlsPlan, RoutePlan } from "./plan.ts";
 
@@ -16,18 +16,7 @@ const line = Buffer.from(
 const hello = "\x16\x03\x01\x00\x05\x01\x00\x00\x01\x03";
 
 const made = await (await testAuthority()).issue(["shop.example"]);
-const none = { file: "", pem: "" };
-const tls: ListenerTlsPlan = {
-  certificates: [{ ...made, certFile: "a.crt", keyFile: "a.key", names: ["shop.example"], kind: "ecdsa" }],
-  minVersion: "1.2",
-  maxVersion: "1.3",
-  ciphers: "",
-  groups: "",
-  strictSni: false,
-  clientCertificates: "off",
-  ca: none,
-  crl: none,
-};
+const tls = tlsPlan([{ ...made, certFile: "a.crt", keyFile: "a.key", names: ["shop.example"], kind: "ecdsa" }]);
 
 const redirect = routePlan({
   name: "web.plainHttp",

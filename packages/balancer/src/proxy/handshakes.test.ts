@@ -1,23 +1,13 @@
 import { expect, test } from "bun:test";
 import { testAuthority } from "@plimsoll/testbed/authority";
 import { writeProxyLine } from "@plimsoll/wire/proxy-protocol";
-import { listenerPlan, routePlan } from "./fixtures/plans.ts";
+import { listenerPlan, routePlan, tlsPlan } from "./fixtures/plans.ts";
 import { answer, get, Stage } from "./fixtures/stage.ts";
-import type { ListenerPlan, ListenerTlsPlan } from "./plan.ts";
+import type { ListenerPlan } from "./plan.ts";
 
 const { cert, key } = await (await testAuthority()).issue(["a.example"]);
 
-const tls: ListenerTlsPlan = {
-  certificates: [{ cert, key, certFile: "a.crt", keyFile: "a.key", names: ["a.example"], kind: "ecdsa" }],
-  minVersion: "1.2",
-  maxVersion: "1.3",
-  ciphers: "",
-  groups: "",
-  strictSni: false,
-  clientCertificates: "off",
-  ca: { file: "", pem: "" },
-  crl: { file: "", pem: "" },
-};
+const tls = tlsPlan([{ cert, key, certFile: "a.crt", keyFile: "a.key", names: ["a.example"], kind: "ecdsa" }]);
 
 const { limits } = listenerPlan();
 const proxied = { trustedProxies: ["10.0.0.0/8"], proxyProtocol: "require" } as const;

@@ -4,8 +4,8 @@ import type { CertificateWish } from "@plimsoll/testbed/certificates";
 import { X509Certificate } from "node:crypto";
 import type { CertificatePlan } from "../pool/plan.ts";
 import { certificateLines } from "./client-certificate.ts";
+import { tlsPlan } from "./fixtures/plans.ts";
 import { foldTls } from "./listener-tls.ts";
-import type { ListenerTlsPlan } from "./plan.ts";
 
 const authority = await testAuthority();
 
@@ -15,28 +15,13 @@ async function certificate(names: readonly string[], wish: CertificateWish = {})
   return { cert, key, certFile: `${names[0] ?? "none"}.crt`, keyFile: `${names[0] ?? "none"}.key`, names, kind };
 }
 
-function plan(certificates: readonly CertificatePlan[], over: Partial<ListenerTlsPlan> = {}): ListenerTlsPlan {
-  return {
-    certificates,
-    minVersion: "1.2",
-    maxVersion: "1.3",
-    ciphers: "",
-    groups: "",
-    strictSni: false,
-    clientCertificates: "off",
-    ca: { file: "", pem: "" },
-    crl: { file: "", pem: "" },
-    ...over,
-  };
-}
-
 test("exact before wildcard, one label for a wildcard, the first certificate for everybody else", async () => {
   const [first, wild, exact] = [
     await certificate(["first.test"]),
     await certificate(["*.b.test"]),
     await certificate(["x.b.test"]),
   ];
-  const folded = foldTls(plan([first, wild, exact]))!;
+  const folded = foldTls(tlsPlan([first, wild, exact]))!;
   const { choose, context } = folded;
   expect(choose("first.test")).toBe(context);
   for (const unknown of ["", "nobody.test", "b.test", "a.y.b.test", ".b.test", "."])
@@ -47,29 +32,29 @@ test("exact before wildcard, one label for a wildcard, the first certificate for
 });
 
 test("strict: no context for a name that no certificate holds", async () => {
-  const { choose } = foldTls(plan([await certificate(["a.test"])], { strictSni: true }))!;
+  const { choose } = foldTls(tlsPlan([await certificate(["a.test"])], { strictSni: true }))!;
   expect(choose("a.test")).not.toBeNull();
   for (const unknown of ["", "b.test", "x.a.test"]) expect(choose(unknown)).toBeNull();
 });
 
 test("two of one name and kind: the first is shown; of two kinds both", async () => {
   const [one, two] = [await certificate(["a.test", "b.test"]), await certificate(["a.test", "c.test"])];
-  const alone = foldTls(plan([one]))!;
-  const both = foldTls(plan([one, two]))!;
+  const alone = foldTls(tlsPlan([one]))!;
+  const both = foldTls(tlsPlan([one, two]))!;
   expect(both.choose("a.test")).toBe(alone.choose("a.test"));
   expect(both.choose("c.test")).not.toBe(both.choose("a.test"));
   const rsa = await certificate(["a.test"], { key: "RSA-2048" });
-  expect(foldTls(plan([one, rsa]))!.choose("a.test")).not.toBe(alone.choose("a.test"));
+  expect(foldTls(tlsPlan([one, rsa]))!.choose("a.test")).not.toBe(alone.choose("a.test"));
 });
 
 test("no certificate yet: a context that shows none, rather than an error", () => {
-  expect(foldTls(plan([]))!.choose("a.test")).not.toBeNull();
+  expect(foldTls(tlsPlan([]))!.choose("a.test")).not.toBeNull();
   expect(foldTls(null)).toBeNull();
 });
 
 test("what the runtime does not take names its file", async () => {
   const [one, two] = [await certificate(["a.test"]), await certificate(["b.test"])];
-  expect(() => foldTls(plan([{ ...one, key: two.key }]))).toThrow("TLS with a.test.crt cannot be used");
+  expect(() => foldTls(tlsPlan([{ ...one, key: two.key }]))).toThrow("TLS with a.test.crt cannot be used");
 });
 
 test("a subject is one line of printable ASCII, whatever stands in it", async () => {
@@ -91,7 +76,7 @@ test("clients are never verified by the system's authorities: without some of it
   const certificates = [await certificate(["a.test"])];
   const ca = { file: "ca.pem", pem: authority.cert };
   for (const clientCertificates of ["optional", "required"] as const) {
-    expect(() => foldTls(plan(certificates, { clientCertificates }))).toThrow("no authority is named");
-    expect(foldTls(plan(certificates, { clientCertificates, ca }))).not.toBeNull();
+    expect(() => foldTls(tlsPlan(certificates, { clientCertificates }))).toThrow("no authority is named");
+    expect(foldTls(tlsPlan(certificates, { clientCertificates, ca }))).not.toBeNull();
   }
 });
